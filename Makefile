@@ -1,0 +1,61 @@
+# Needs make and Python 3.11 or newer; everything else is fetched into .venv.
+#
+#   make demo    the whole story on the local sandbox, in a minute
+#   make test    every test (PYTEST_ARGS="-k keyring" for some; with Node, the foreign server's too)
+#   make check   lint, format, types, import directions
+#   make bench   how long commands take to start
+#   make lock    pin the newest versions that pyproject.toml allows
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
+PYTEST_ARGS ?=
+RIG := tests/rigs/oidc_provider
+INSTALLED := .venv/.installed
+RIG_INSTALLED := $(RIG)/node_modules/.package-lock.json
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench lock clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: $(INSTALLED)
+	.venv/bin/twg demo
+
+# Without npm the tests that need the foreign server are skipped, and say so.
+test: $(INSTALLED) $(if $(shell command -v npm),$(RIG_INSTALLED))
+	.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+check: $(INSTALLED)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/python -m pytest -q tests/test_architecture.py
+
+bench: $(INSTALLED)
+	.venv/bin/python -m tests.bench
+
+# uv makes the lock, so it cannot come out of it.
+lock: $(INSTALLED)
+	.venv/bin/python -m pip install --quiet uv
+	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links \
+		--custom-compile-command "make lock" --group dev --extra sandbox \
+		--output-file requirements-dev.lock pyproject.toml
+
+clean:
+	rm -rf .venv $(RIG)/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(INSTALLED): pyproject.toml requirements-dev.lock
+	@test -n "$(PYTHON)" || { echo "No Python here: install Python 3.11 or newer."; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is too old: twg needs Python 3.11 or newer (make PYTHON=/path/to/it)."; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	test -x .venv/bin/python || "$(PYTHON)" -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(RIG_INSTALLED): $(RIG)/package-lock.json
+	npm ci --prefix $(RIG) --no-audit --no-fund --loglevel=error
+	@touch $@
