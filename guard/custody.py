@@ -1,0 +1,37 @@
+"""`Custody`: where every secret of a process is entered, so that none goes unheard of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from guard.secret import Secret
+
+if TYPE_CHECKING:
+    from guard.audit import AuditLog
+    from guard.scrub import Scrubber
+
+
+class Custody:
+    """Makes secrets; teaches each to the scrubber and notes each use in the audit record.
+
+    Args:
+        scrubber: Learns every value, so that no log or output repeats it.
+        audit: Notes entry and use; None for a program that keeps no record.
+    """
+
+    def __init__(self, scrubber: Scrubber, audit: AuditLog | None = None) -> None:
+        self.scrubber = scrubber
+        self.audit = audit
+
+    def take(self, value: str, kind: str) -> Secret:
+        """Return `value` as a `Secret` that this custody answers for."""
+        return Secret(value, kind, self)
+
+    def entered(self, secret: Secret, value: str) -> None:
+        """Teach the scrubber a secret's value."""
+        self.scrubber.learn(value, secret.kind)
+
+    def revealed(self, secret: Secret, purpose: str) -> None:
+        """Note that a secret is used, before it is."""
+        if self.audit is not None:
+            self.audit.record("secret.revealed", secret=secret, reason=purpose)

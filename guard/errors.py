@@ -1,0 +1,197 @@
+"""Everything that `guard` raises.
+
+GuardError
+├── SecretRefused       a secret came by a way that is not the hidden prompt
+├── SecretRejected      the hidden prompt got something that cannot be that secret
+├── TerminalRequired    there is no terminal of this person's own to ask at
+├── HumanRequired       an AI agent asked for what only a person may do
+├── PromptTimedOut      nobody answered the prompt in time
+├── PromptInterrupted   the person pressed Ctrl-C or closed the terminal
+├── UnsafeFile          a file or directory others could read, change or redirect
+├── FileUnwritable      a private file cannot be replaced
+└── AuditBroken         the audit record cannot be written, or does not verify
+
+Each carries facts. `str(error)` says what happened and why; `error.remedy` says what to do now.
+None of them ever carries the value of a secret.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class GuardError(Exception):
+    """Root of all that `guard` raises."""
+
+    remedy: str = ""
+
+
+class SecretRefused(GuardError):
+    """A secret came as an argument, through a pipe or in the environment.
+
+    Attributes:
+        way: How it came: ``argument``, ``stdin`` or ``environment``.
+        name: The option's or variable's name, or a position such as ``argument 3``; never a value.
+        looks_like: The kind of secret the value looks like, or None if the name alone decided.
+    """
+
+    def __init__(self, way: str, name: str, looks_like: str | None = None) -> None:
+        self.way = way
+        self.name = name
+        self.looks_like = looks_like
+        super().__init__(self._wording())
+
+    def _wording(self) -> str:
+        shape = f" (it looks like {self.looks_like})" if self.looks_like else ""
+        if self.way == "stdin":
+            return (
+                "refused: standard input is a pipe or a file, and this command takes a secret. "
+                "Nothing of it was read."
+            )
+        if self.way == "environment":
+            return f"refused: the environment variable {self.name} holds a secret{shape}."
+        return f"refused: {self.name} carries a secret{shape}. Its value was not used."
+
+    @property
+    def remedy(self) -> str:  # type: ignore[override]  # a property of this type's facts
+        """What to do now."""
+        if self.way == "stdin":
+            return "Run it again with the terminal as its standard input; the secret is asked for."
+        if self.way == "environment":
+            return f"Run `unset {self.name}` and start again; the secret is asked for."
+        return (
+            "Treat that secret as exposed and revoke it where it was made: arguments stand in the "
+            "shell's history and in the process list. Then run the command without it; "
+            "it is asked for in a hidden prompt."
+        )
+
+
+class SecretRejected(GuardError):
+    """The hidden prompt got something that cannot be the secret it asked for.
+
+    Attributes:
+        wanted: The kind that was asked for, in words.
+        reason: Why this is not it, in words, without a part of the value.
+    """
+
+    def __init__(self, wanted: str, reason: str) -> None:
+        self.wanted = wanted
+        self.reason = reason
+        super().__init__(f"that cannot be the {wanted}: {reason}.")
+
+    remedy = "Copy it again from where it was made and paste it at the prompt."
+
+
+class TerminalRequired(GuardError):
+    """There is no terminal to ask at.
+
+    Attributes:
+        reason: What is missing, in words.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"this needs a terminal of your own: {reason}.")
+
+    remedy = "Run it yourself in a terminal window."
+
+
+class HumanRequired(GuardError):
+    """An AI agent asked for what only a person may do.
+
+    Attributes:
+        agent: The agent's name out of the closed set, or ``unknown``.
+        command: The command that the person should run.
+    """
+
+    def __init__(self, agent: str, command: str) -> None:
+        self.agent = agent
+        self.command = command
+        super().__init__(f"an AI agent ({agent}) may not do this; only a person at a terminal may.")
+
+    @property
+    def remedy(self) -> str:  # type: ignore[override]  # a property of this type's facts
+        """What to do now."""
+        return f"Ask your person to run `{self.command}` in their own terminal, then go on."
+
+
+class PromptTimedOut(GuardError):
+    """Nobody answered the prompt in time.
+
+    Attributes:
+        seconds: How long it waited.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"the prompt ended: nothing was entered for {seconds:.0f} seconds.")
+
+    remedy = "Run the command again when you have the secret at hand. Nothing was saved."
+
+
+class PromptInterrupted(GuardError):
+    """The person ended the prompt by Ctrl-C, Ctrl-D or by closing the terminal."""
+
+    def __init__(self) -> None:
+        super().__init__("the prompt was cancelled. Nothing was saved.")
+
+    remedy = "Run the command again to start over."
+
+
+class UnsafeFile(GuardError):
+    """A file or directory that others could read, change or redirect.
+
+    Attributes:
+        path: The file concerned.
+        problem: What is wrong with it, in words.
+        fix: The command or step that mends it.
+    """
+
+    def __init__(self, path: Path, problem: str, fix: str) -> None:
+        self.path = path
+        self.problem = problem
+        self.fix = fix
+        super().__init__(f"{path} is not safe to use: {problem}.")
+
+    @property
+    def remedy(self) -> str:  # type: ignore[override]  # a property of this type's facts
+        """What to do now."""
+        return self.fix
+
+
+class FileUnwritable(GuardError):
+    """A private file cannot be replaced.
+
+    Attributes:
+        path: The file concerned.
+        problem: The system's reason, in words.
+    """
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"{path} cannot be replaced: {problem}.")
+
+    @property
+    def remedy(self) -> str:  # type: ignore[override]  # a property of this type's facts
+        """What to do now."""
+        return f"Make {self.path.parent} writable (and not full), then run the command again."
+
+
+class AuditBroken(GuardError):
+    """The audit record cannot be written, or does not verify.
+
+    Attributes:
+        path: The record's file.
+        problem: What is wrong, in words.
+    """
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"the audit record {path} is not sound: {problem}.")
+
+    remedy = "Keep the file as it is and look at it before anything else writes to it."

@@ -1,0 +1,260 @@
+"""Private files: opened without following links, checked for owner and mode, replaced atomically.
+
+All functions block; callers on an event loop run them in a thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from guard.errors import FileUnwritable, UnsafeFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DIRECTORY_MODE: Final = 0o700
+FILE_MODE: Final = 0o600
+
+_POSIX: Final = sys.platform != "win32"
+_OTHERS: Final = 0o077
+_NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
+_CLOSE_ON_EXEC: Final = getattr(os, "O_CLOEXEC", 0)
+# A FIFO in place of the file must not block the open; the mode check that follows refuses it.
+_NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0)
+_SETTLE_TRIES: Final = 20
+_SETTLE_SECONDS: Final = 0.005
+
+
+def ensure_private_directory(path: Path) -> None:
+    """Create `path` with mode 0700 where missing, and refuse it where others can get in.
+
+    Raises:
+        UnsafeFile: It is a link, another owner's, or open to others.
+        FileUnwritable: It cannot be created.
+    """
+    try:
+        path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise UnsafeFile(path, "it is not a directory", f"Move {path} away.") from None
+    except OSError as error:
+        raise FileUnwritable(path, _words(error)) from error
+    check_private_directory(path)
+
+
+def check_private_directory(path: Path) -> None:
+    """Refuse the directory `path` where it is a link, another owner's, or open to others.
+
+    Raises:
+        UnsafeFile: As said.
+        FileNotFoundError: It is not there.
+    """
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        raise UnsafeFile(path, "it is a symbolic link", f"Replace {path} by a real directory.")
+    if not stat.S_ISDIR(status.st_mode):
+        raise UnsafeFile(path, "it is not a directory", f"Move {path} away.")
+    _check_owner_and_mode(path, status, DIRECTORY_MODE)
+
+
+def read_private(path: Path, *, limit: int = 64 * 1024 * 1024) -> bytes | None:
+    """Return the bytes of `path`, or None if it is not there.
+
+    Args:
+        path: A regular file of this user's, mode 0600, not a link.
+        limit: More bytes than this are refused.
+
+    Raises:
+        UnsafeFile: It is anything else than such a file.
+    """
+    with _opened(path) as descriptor:
+        if descriptor is None:
+            return None
+        size = os.fstat(descriptor).st_size
+        if size > limit:
+            raise UnsafeFile(path, f"it is {size} bytes long", f"Move {path} away.")
+        chunks = []
+        while chunk := os.read(descriptor, 1 << 20):
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+
+def check_private_file(path: Path) -> bool:
+    """Tell whether `path` is there, refusing it where `read_private` would.
+
+    Raises:
+        UnsafeFile: It is not a regular file of this user's with mode 0600.
+    """
+    with _opened(path) as descriptor:
+        return descriptor is not None
+
+
+def replace_private(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`, durably and all or nothing, with mode 0600.
+
+    A temporary file in the same directory is written, synced and renamed; then the directory is
+    synced. A reader sees the old bytes or the new ones, after a crash too.
+
+    Raises:
+        UnsafeFile: What stands there now is not a plain private file.
+        FileUnwritable: The file system refuses; the old file is untouched.
+    """
+    check_private_file(path)
+    temporary = _temporary_beside(path)
+    try:
+        _write_new(temporary, data)
+        temporary.replace(path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise FileUnwritable(path, _words(error)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def create_private(path: Path, data: bytes) -> bool:
+    """Create `path` with `data` and mode 0600, durably; return False if it is there already.
+
+    The name appears with its whole content or not at all, so two creators never mix.
+
+    Raises:
+        FileUnwritable: The file system refuses.
+    """
+    temporary = _temporary_beside(path)
+    try:
+        _write_new(temporary, data)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise FileUnwritable(path, _words(error)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def prove_replaceable(path: Path, size: int) -> None:
+    """Show that `replace_private` of `size` bytes would work now, changing nothing.
+
+    Raises:
+        UnsafeFile: What stands there now is not a plain private file.
+        FileUnwritable: The directory is read-only, full, or not there.
+    """
+    check_private_file(path)
+    temporary = _temporary_beside(path)
+    try:
+        _write_new(temporary, bytes(size))
+        # A directory that allows creation but no renaming exists (sticky, immutable): try it too.
+        moved = _temporary_beside(path)
+        temporary.replace(moved)
+        temporary = moved
+    except OSError as error:
+        raise FileUnwritable(path, _words(error)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def remove_private(path: Path) -> bool:
+    """Remove `path` durably; return False if it was not there.
+
+    Raises:
+        FileUnwritable: The file system refuses.
+    """
+    try:
+        path.unlink()
+        _sync_directory(path.parent)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise FileUnwritable(path, _words(error)) from error
+    return True
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int | None]:
+    flags = os.O_RDONLY | _NO_FOLLOW | _CLOSE_ON_EXEC | _NO_WAIT
+    try:
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        yield None
+        return
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            fix = f"Replace {path} by a real file, or remove it."
+            raise UnsafeFile(path, "it is a symbolic link", fix) from None
+        raise UnsafeFile(path, _words(error), f"Check the owner and mode of {path}.") from error
+    try:
+        _check_file(path, _settled_status(descriptor))
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _settled_status(descriptor: int) -> os.stat_result:
+    """Return the file's status, giving `create_private` elsewhere time to drop its second name."""
+    for _ in range(_SETTLE_TRIES):
+        status = os.fstat(descriptor)
+        if status.st_nlink <= 1 or not stat.S_ISREG(status.st_mode):
+            break
+        time.sleep(_SETTLE_SECONDS)
+    return status
+
+
+def _check_file(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise UnsafeFile(path, "it is not a regular file", f"Remove {path}.")
+    if status.st_nlink > 1:
+        fix = f"Find the other name (`find / -samefile {path}`) and remove it."
+        raise UnsafeFile(path, "it has a second name (a hard link)", fix)
+    _check_owner_and_mode(path, status, FILE_MODE)
+
+
+def _check_owner_and_mode(path: Path, status: os.stat_result, wanted: int) -> None:
+    if not _POSIX:
+        return
+    if status.st_uid != os.geteuid():
+        raise UnsafeFile(path, "it belongs to another user", f"Run `chown $(id -un) {path}`.")
+    if stat.S_IMODE(status.st_mode) & _OTHERS:
+        mode = stat.S_IMODE(status.st_mode)
+        raise UnsafeFile(
+            path, f"others have access to it (mode {mode:04o})", f"Run `chmod {wanted:o} {path}`."
+        )
+
+
+def _temporary_beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _CLOSE_ON_EXEC
+    descriptor = os.open(path, flags, FILE_MODE)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_directory(path: Path) -> None:
+    if not _POSIX:
+        return
+    descriptor = os.open(path, os.O_RDONLY | _CLOSE_ON_EXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _words(error: OSError) -> str:
+    return error.strerror or type(error).__name__

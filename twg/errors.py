@@ -1,0 +1,341 @@
+"""Everything that `twg` raises, its wording, and the one table of exit codes.
+
+TwgError
+├── UsageError            wrong words on the command line
+├── ConfigError           a setting is wrong or was tampered with
+├── AuthError             a person must sign in
+│   ├── AuthRequired      nobody has signed in
+│   ├── AuthExpired       the sign-in lapsed
+│   └── AuthRevoked       the sign-in was ended at the provider
+├── SignInRefused         the person, or the provider for them, said no
+├── ProtocolError         the provider broke the protocol
+├── GrantRefused          the token endpoint answered an OAuth error (callers branch on `.error`)
+├── NetworkError          provider or service unreachable
+│   └── Unavailable       it answered, but that it cannot serve now; try again
+├── HttpError             the service answered 4xx or 5xx to `twg api`
+├── StoreError
+│   ├── StoreCorrupt      credentials cannot be opened
+│   │   └── KeyUnavailable their key is not to be had, for now or for good
+│   ├── StoreUnwritable   the store cannot be replaced
+│   └── StoreConflict     another process changed the credential meanwhile
+├── Busy                  another process holds a lock for too long
+├── PartialFailure        some of several did not work
+├── PolicyDenied          an agent asked for more than a person has granted
+└── Interrupted           Ctrl-C or a signal
+
+Each error carries facts. `str(error)` says what happened and why; `remediation` what to do now;
+`code` is the stable word of the contract. Nothing here prints or exits.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Code(StrEnum):
+    """The stable words by which scripts and agents tell failures apart."""
+
+    INTERNAL = "INTERNAL"
+    USAGE = "USAGE"
+    PARTIAL = "PARTIAL"
+    HTTP_ERROR = "HTTP_ERROR"
+    SECRET_REFUSED = "SECRET_REFUSED"  # noqa: S105 - a code's name
+    SECRET_REJECTED = "SECRET_REJECTED"  # noqa: S105 - a code's name
+    NETWORK = "NETWORK"
+    STORE_UNWRITABLE = "STORE_UNWRITABLE"
+    STORE_CORRUPT = "STORE_CORRUPT"
+    BUSY = "BUSY"
+    PROTOCOL = "PROTOCOL"
+    AUTH_REQUIRED = "AUTH_REQUIRED"
+    AUTH_EXPIRED = "AUTH_EXPIRED"
+    AUTH_REVOKED = "AUTH_REVOKED"
+    CONFIG = "CONFIG"
+    TTY_REQUIRED = "TTY_REQUIRED"
+    HUMAN_REQUIRED = "HUMAN_REQUIRED"
+    POLICY_DENIED = "POLICY_DENIED"
+    INTERRUPTED = "INTERRUPTED"
+
+
+EXIT_STATUS: Final[Mapping[Code, int]] = MappingProxyType(
+    {
+        Code.INTERNAL: 1,
+        Code.USAGE: 2,
+        Code.PARTIAL: 3,
+        Code.HTTP_ERROR: 4,
+        Code.SECRET_REFUSED: 64,
+        Code.SECRET_REJECTED: 65,
+        Code.NETWORK: 69,
+        Code.STORE_UNWRITABLE: 73,
+        Code.STORE_CORRUPT: 74,
+        Code.BUSY: 75,
+        Code.PROTOCOL: 76,
+        Code.AUTH_REQUIRED: 77,
+        Code.AUTH_EXPIRED: 77,
+        Code.AUTH_REVOKED: 77,
+        Code.CONFIG: 78,
+        Code.TTY_REQUIRED: 79,
+        Code.HUMAN_REQUIRED: 79,
+        Code.POLICY_DENIED: 80,
+        Code.INTERRUPTED: 130,
+    }
+)
+
+
+class TwgError(Exception):
+    """Root of all that `twg` raises.
+
+    Args:
+        summary: What happened and why, for a person; no secret, no full stop needed.
+        remediation: What to do now; where None, the type's own.
+    """
+
+    code: Code = Code.INTERNAL
+    human_required: bool = False
+    default_remediation: str = (
+        "This is a bug in twg. Run the command again with --verbose and report what it shows."
+    )
+
+    def __init__(self, summary: str, remediation: str | None = None) -> None:
+        super().__init__(summary)
+        self.remediation = remediation or self.default_remediation
+
+
+class UsageError(TwgError):
+    """The words on the command line are wrong."""
+
+    code = Code.USAGE
+    default_remediation = "Run the command with --help."
+
+
+class ConfigError(TwgError):
+    """A setting is wrong or was tampered with."""
+
+    code = Code.CONFIG
+    default_remediation = "Correct the setting and run the command again."
+
+
+class AuthError(TwgError):
+    """A person must sign in.
+
+    Args:
+        profile: The profile concerned.
+        why: What happened, in words.
+    """
+
+    human_required = True
+
+    def __init__(self, profile: str, why: str) -> None:
+        self.profile = profile
+        option = "" if profile == "default" else f" --profile {profile}"
+        super().__init__(why, f"Run `twg login{option}` in a terminal.")
+
+
+class AuthRequired(AuthError):
+    """Nobody has signed in on this profile."""
+
+    code = Code.AUTH_REQUIRED
+
+
+class AuthExpired(AuthError):
+    """The sign-in lapsed and cannot be renewed without a person."""
+
+    code = Code.AUTH_EXPIRED
+
+
+class AuthRevoked(AuthError):
+    """The sign-in was ended at the provider."""
+
+    code = Code.AUTH_REVOKED
+
+
+class SignInRefused(TwgError):
+    """The person declined, or the provider did so for them."""
+
+    code = Code.AUTH_REQUIRED
+    human_required = True
+    default_remediation = "Run `twg login` again and accept, or ask your administrator for access."
+
+
+class ProtocolError(TwgError):
+    """The provider broke the protocol; nothing it sent was used."""
+
+    code = Code.PROTOCOL
+    default_remediation = (
+        "Do not go on with this provider until its operator has explained it. "
+        "`twg provider show` lists what twg knows of it."
+    )
+
+
+class GrantRefused(TwgError):
+    """The token, device, revocation or registration endpoint answered an OAuth error.
+
+    Args:
+        error: The error code (RFC 6749 section 5.2, RFC 8628 section 3.5), or ``""`` if none came.
+        description: The provider's own words, control characters removed; may be empty.
+        status: The HTTP status.
+        host: Who said so.
+    """
+
+    code = Code.PROTOCOL
+
+    def __init__(self, error: str, description: str, status: int, host: str) -> None:
+        self.error = error
+        self.description = description
+        self.status = status
+        self.host = host
+        words = f"{error}: {description}" if error and description else error or description
+        super().__init__(f"{host} refused the request ({words or f'HTTP {status}, no reason'})")
+
+    default_remediation = "Check the provider's settings with `twg provider show`."
+
+
+class NetworkError(TwgError):
+    """The provider or service could not be reached.
+
+    Args:
+        host: Who was called.
+        why: The reason in words.
+    """
+
+    code = Code.NETWORK
+    default_remediation = "Check the network and try again; nothing was lost."
+
+    def __init__(self, host: str, why: str, remediation: str | None = None) -> None:
+        self.host = host
+        super().__init__(f"{host} cannot be reached: {why}", remediation)
+
+
+class Unavailable(NetworkError):
+    """The provider answered that it cannot serve now: 429, 5xx, or a web page in between.
+
+    Args:
+        host: Who was called.
+        why: The reason in words.
+        status: The HTTP status.
+        retry_after: Seconds it asked to wait (RFC 9110 section 10.2.3), or None.
+    """
+
+    def __init__(
+        self, host: str, why: str, *, status: int, retry_after: float | None = None
+    ) -> None:
+        self.status = status
+        self.retry_after = retry_after
+        super().__init__(host, why)
+
+
+class HttpError(TwgError):
+    """The service answered `twg api` with 4xx or 5xx.
+
+    Args:
+        status: The HTTP status.
+        host: Who answered.
+        data: The body, parsed where it is JSON, else as text; None if empty.
+    """
+
+    code = Code.HTTP_ERROR
+    default_remediation = "Read the service's answer; check the path and your permissions there."
+
+    def __init__(self, status: int, host: str, data: Any = None) -> None:
+        self.status = status
+        self.host = host
+        self.data = data
+        super().__init__(f"{host} answered HTTP {status}")
+
+
+class StoreError(TwgError):
+    """The credential store has a problem."""
+
+
+class StoreCorrupt(StoreError):
+    """Credentials cannot be opened; the file is kept."""
+
+    code = Code.STORE_CORRUPT
+    default_remediation = "Run `twg doctor` to see why; then `twg login` to start afresh."
+
+
+class KeyUnavailable(StoreCorrupt):
+    """The sealing key is not to be had; the credentials themselves may be sound.
+
+    Args:
+        why: ``absent`` (no key ring here), ``locked``, ``hanging``, ``failed``, or ``lost``: the
+            place answers, and the key is not in it. Only ``lost`` is for good.
+        summary: What happened, in words.
+        remediation: What to do now.
+    """
+
+    def __init__(self, why: str, summary: str, remediation: str | None = None) -> None:
+        self.why = why
+        super().__init__(summary, remediation)
+
+
+class StoreUnwritable(StoreError):
+    """The store cannot be replaced atomically; nothing was sent."""
+
+    code = Code.STORE_UNWRITABLE
+    default_remediation = (
+        "Make the directory writable, or run the command in a terminal outside a sandbox."
+    )
+
+
+class StoreConflict(StoreError):
+    """The credential changed between reading and writing; read it again."""
+
+    code = Code.BUSY
+    default_remediation = "Run the command again."
+
+
+class Busy(TwgError):
+    """Another process holds the lock for too long.
+
+    Args:
+        what: What is locked, in words.
+        holder: The holder's process id, if known.
+        seconds: How long was waited.
+    """
+
+    code = Code.BUSY
+
+    def __init__(self, what: str, holder: int | None, seconds: float) -> None:
+        self.holder = holder
+        who = f"process {holder}" if holder else "another process"
+        super().__init__(
+            f"{who} has held {what} for more than {seconds:.0f} seconds",
+            f"Wait for it, or look what it does (`ps -p {holder}`)." if holder else "Try again.",
+        )
+
+
+class PartialFailure(TwgError):
+    """Some of several did not work.
+
+    Args:
+        summary: How many of what failed.
+        failures: Name to reason, each listed to the person.
+    """
+
+    code = Code.PARTIAL
+
+    def __init__(
+        self, summary: str, failures: Mapping[str, str], remediation: str | None = None
+    ) -> None:
+        self.failures = dict(failures)
+        super().__init__(summary, remediation or "See the reason beside each, then try again.")
+
+
+class PolicyDenied(TwgError):
+    """An agent asked for more than a person has granted."""
+
+    code = Code.POLICY_DENIED
+    human_required = True
+    default_remediation = "Ask your person to do it themselves in their own terminal."
+
+
+class Interrupted(TwgError):
+    """Ctrl-C or a signal; nothing is half-saved."""
+
+    code = Code.INTERRUPTED
+    default_remediation = "Run the command again to start over."

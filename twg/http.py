@@ -1,0 +1,392 @@
+"""The one module that speaks HTTP: httpx stands behind it, and secrets meet the wire here.
+
+It follows no redirect, reads no proxy or certificate variable of the environment, asks for no
+compression, bounds every body and every wait, and sends a secret only to the origins it is given.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import ssl
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import urlencode, urlsplit
+
+import anyio
+import httpx
+
+from guard.secret import Secret
+from twg.errors import ConfigError, NetworkError, ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+MAX_BODY: Final = 1024 * 1024
+MAX_JSON_DEPTH: Final = 64
+_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class BodyTooLarge(ProtocolError):
+    """The answer is longer than anything honest, or compressed though that was not asked for."""
+
+
+class BadBody(ValueError):
+    """The answer's body is not the JSON it should be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """An answer, read to its end.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Names in lower case; of repeated headers the values joined by commas.
+        body: The bytes as sent.
+        url: What was asked for.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+    def json(self) -> Any:
+        """Return the body as JSON, strictly.
+
+        Raises:
+            BadBody: Not UTF-8 JSON, a duplicate key, NaN or Infinity, or nested too deep.
+        """
+        return strict_json(self.body)
+
+    def server_time(self) -> float | None:
+        """Return the server's clock by its Date header, in Unix seconds, or None."""
+        try:
+            return parsedate_to_datetime(self.headers["date"]).timestamp()
+        except (KeyError, ValueError, TypeError, OverflowError):
+            return None
+
+
+def strict_json(body: bytes) -> Any:
+    """Parse `body` as `Response.json` does."""
+    try:
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=_no_constant
+        )
+    except RecursionError:
+        raise BadBody("the JSON is nested too deep") from None
+    except UnicodeDecodeError:
+        raise BadBody("the body is not UTF-8") from None
+    except ValueError as error:
+        # A parser's message may quote the body; ours does not.
+        reason = str(error) if isinstance(error, BadBody) else "the body is not JSON"
+        raise BadBody(reason) from None
+    _check_depth(value)
+    return value
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise BadBody("the JSON has a key twice")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise BadBody(f"the JSON holds {name}")
+
+
+def _check_depth(value: object) -> None:
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return
+    raise BadBody("the JSON is nested too deep")
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether `host` is this machine's loopback interface, by name."""
+    return host in _LOOPBACK
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of `url`, such as ``https://auth.example.com:443``.
+
+    Raises:
+        ConfigError: It is not an absolute http(s) URL, has userinfo, or is plain http to a host
+            other than loopback.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ConfigError(f"{url!r} is not a URL") from None
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        raise ConfigError(f"{url!r} is not an absolute http(s) URL")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigError("a URL with a user name or password in it is not used")
+    if any(ord(character) <= ord(" ") or character == "\\" for character in url):
+        raise ConfigError("the URL holds a space, a backslash or a control character")
+    if not parts.hostname.isascii():
+        raise ConfigError(f"the host of {url!r} is not plain ASCII")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ConfigError(f"{url} is plain http; only https is used beyond this machine")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}:{_DEFAULT_PORTS[parts.scheme] if port is None else port}"
+
+
+class Http:
+    """An HTTP client for one event loop; use it as an async context manager.
+
+    Args:
+        ca_bundle: A private CA's certificates (PEM); None for the operating system's trust store.
+        proxy: An http(s) proxy for https targets, reached by CONNECT; None for none.
+        no_proxy: Host names, or suffixes that begin with a dot, that go past the proxy.
+        user_agent: The User-Agent header.
+        connect_seconds: Time limit for a connection.
+        read_seconds: Time limit for each wait for bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        ca_bundle: Path | None = None,
+        proxy: str | None = None,
+        no_proxy: tuple[str, ...] = (),
+        user_agent: str = "twg",
+        connect_seconds: float = 10,
+        read_seconds: float = 20,
+    ) -> None:
+        self._ca_bundle = ca_bundle
+        self._proxy = proxy
+        self._no_proxy = no_proxy
+        self._user_agent = user_agent
+        self._timeout = httpx.Timeout(read_seconds, connect=connect_seconds)
+        # A client with certificates costs 20 ms: plain loopback calls do not pay for it.
+        self._clients: dict[str, httpx.AsyncClient] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections, cancelled or not."""
+        with anyio.CancelScope(shield=True):
+            for client in self._clients.values():
+                await client.aclose()
+            self._clients.clear()
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        pinned: frozenset[str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        form: Mapping[str, str | Secret] | None = None,
+        json: Mapping[str, Any] | None = None,
+        bearer: Secret | None = None,
+        basic: tuple[str, Secret] | None = None,
+        limit: int = MAX_BODY,
+        deadline: float = 30.0,
+    ) -> Response:
+        """Send one request and read its answer to the end.
+
+        Args:
+            method: The HTTP method.
+            url: An absolute URL; https, or http to loopback.
+            pinned: The origins that may get the secrets in this request; needed if there are any.
+            headers: Further headers, none of them secret.
+            query: Parameters added to the URL, none of them secret.
+            form: A form-encoded body (RFC 6749 appendix B); values may be secrets.
+            json: A JSON body instead; values may be secrets at any depth.
+            bearer: Sent as ``Authorization: Bearer`` (RFC 6750 section 2.1).
+            basic: User and secret for ``Authorization: Basic`` (RFC 7617).
+            limit: The longest body accepted, in bytes.
+            deadline: Seconds for the whole exchange.
+
+        Returns:
+            The answer, redirects and errors included.
+
+        Raises:
+            ConfigError: A URL not to be used, or secrets on their way to an origin not pinned.
+            NetworkError: No connection, no whole answer in time, a broken answer.
+            BodyTooLarge: More than `limit` bytes.
+        """
+        target = origin(url)
+        client = self._client(target)
+        if query:
+            url += ("&" if "?" in url else "?") + urlencode(query)
+        sent = {"User-Agent": self._user_agent, **(headers or {})}
+        secrets = _Revealing(target, pinned)
+        content = None
+        if form is not None:
+            content = urlencode({name: secrets.plain(value) for name, value in form.items()})
+            sent["Content-Type"] = "application/x-www-form-urlencoded"
+        elif json is not None:
+            content = _dumps(secrets.plain(json))
+            sent["Content-Type"] = "application/json"
+        if bearer is not None:
+            sent["Authorization"] = f"Bearer {secrets.plain(bearer)}"
+        if basic is not None:
+            pair = f"{basic[0]}:{secrets.plain(basic[1])}"
+            sent["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        with _translated(urlsplit(url).netloc, deadline):
+            with anyio.fail_after(deadline):
+                async with _stream(client, method, url, sent, content) as answer:
+                    body = await _bounded(answer, limit)
+            return Response(
+                status=answer.status_code,
+                headers={name.lower(): value for name, value in answer.headers.items()},
+                body=body,
+                url=url,
+            )
+
+    def _client(self, target: str) -> httpx.AsyncClient:
+        scheme, _, host = target.partition("://")
+        direct = scheme == "http" or self._goes_direct(host.rpartition(":")[0])
+        name = f"{scheme} {'direct' if direct else 'proxied'}"
+        if name not in self._clients:
+            self._clients[name] = httpx.AsyncClient(
+                verify=self._tls() if scheme == "https" else False,
+                proxy=None if direct else self._proxy,
+                trust_env=False,
+                follow_redirects=False,
+                timeout=self._timeout,
+                headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+            )
+        return self._clients[name]
+
+    def _goes_direct(self, host: str) -> bool:
+        if self._proxy is None or is_loopback(host):
+            return True
+        return any(
+            rule == "*" or host == rule.lstrip(".") or host.endswith(f".{rule.lstrip('.')}")
+            for rule in self._no_proxy
+        )
+
+    def _tls(self) -> ssl.SSLContext:
+        if self._ca_bundle is not None:
+            try:
+                return _plain_context(str(self._ca_bundle))
+            except OSError as error:
+                why = error.strerror or "it holds no certificate"
+                raise ConfigError(f"[network] ca_bundle cannot be used: {why}") from error
+        import truststore  # noqa: PLC0415 - only for targets beyond this machine
+
+        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _plain_context(ca_bundle: str) -> ssl.SSLContext:
+    # Not ssl.create_default_context: that one obeys SSLKEYLOGFILE.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(cafile=ca_bundle)
+    return context
+
+
+class _Revealing:
+    """Turns secrets into what is sent, after checking where it is sent."""
+
+    def __init__(self, target: str, pinned: frozenset[str] | None) -> None:
+        self._target = target
+        self._pinned = pinned
+
+    def plain(self, value: Any) -> Any:
+        """Return `value` with every secret in it revealed.
+
+        Raises:
+            ConfigError: There is one, and the target is not among the pinned origins.
+        """
+        if isinstance(value, Secret):
+            if self._pinned is None or self._target not in self._pinned:
+                raise ConfigError(
+                    f"a {value.kind} was about to go to {self._target}, "
+                    "which it was not issued for; nothing was sent"
+                )
+            return value.reveal(f"send to {self._target}")
+        if isinstance(value, dict):
+            return {name: self.plain(inner) for name, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.plain(inner) for inner in value]
+        return value
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+@contextlib.asynccontextmanager
+async def _stream(
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    content: str | None,
+) -> AsyncIterator[httpx.Response]:
+    body = None if content is None else content.encode()
+    async with client.stream(method, url, headers=dict(headers), content=body) as answer:
+        yield answer
+
+
+async def _bounded(answer: httpx.Response, limit: int) -> bytes:
+    encoding = answer.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise BodyTooLarge(f"{answer.url.host} sent a compressed answer that was not asked for")
+    body = bytearray()
+    async for chunk in answer.aiter_raw():
+        body += chunk
+        if len(body) > limit:
+            raise BodyTooLarge(f"{answer.url.host} sent an answer of more than {limit} bytes")
+    return bytes(body)
+
+
+@contextlib.contextmanager
+def _translated(host: str, deadline: float) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        raise NetworkError(host, f"no whole answer within {deadline:.0f} seconds") from None
+    except httpx.TimeoutException as error:
+        waited = "connect" if isinstance(error, httpx.ConnectTimeout) else "answer"
+        raise NetworkError(host, f"it did not {waited} in time") from error
+    except httpx.ConnectError as error:
+        raise NetworkError(host, _connect_words(error)) from error
+    except httpx.ProxyError as error:
+        raise NetworkError(host, "the proxy refused the connection") from error
+    except httpx.RemoteProtocolError as error:
+        raise NetworkError(host, "it broke off or did not speak HTTP") from error
+    except httpx.TransportError as error:
+        raise NetworkError(host, "the connection was lost") from error
+    except httpx.InvalidURL as error:
+        raise ConfigError(f"the URL for {host} cannot be used") from error
+
+
+def _connect_words(error: httpx.ConnectError) -> str:
+    text = str(error).lower()
+    if "certificate" in text or "ssl" in text or "tls" in text:
+        return "its TLS certificate is not trusted, or TLS failed"
+    if "name or service" in text or "nodename" in text or "resolution" in text:
+        return "its name cannot be resolved"
+    if "refused" in text:
+        return "the connection was refused"
+    return "no connection"

@@ -1,0 +1,227 @@
+"""What the environment and `config.toml` say: the only place that reads either.
+
+No secret is ever read here; `config.toml` holds none, and one that does is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from guard.errors import UnsafeFile
+from twg.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KeyPlaceName = Literal["keyring", "file"]
+
+_KNOWN: Final[Mapping[str, frozenset[str]]] = {
+    "network": frozenset({"ca_bundle", "proxy", "no_proxy"}),
+    "storage": frozenset({"key", "keyring_seconds"}),
+    "login": frozenset({"wait_seconds"}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of one run.
+
+    Attributes:
+        config_dir: Where credentials and `config.toml` are.
+        state_dir: Where the audit record, locks and the sandbox are.
+        profile: ``TWG_PROFILE``, if set.
+        output: ``TWG_OUTPUT``: ``text`` or ``json``, if set.
+        browser: ``BROWSER``, as it stands; checked where it is used.
+        ca_bundle: A private CA's certificates (PEM).
+        proxy: The proxy for https targets.
+        no_proxy: Hosts that go past it.
+        key_place: Where a new store's sealing key goes; None to choose the best there is.
+        keyring_seconds: How long the OS key ring may take to answer.
+        wait_seconds: How long `twg login` waits for the person.
+    """
+
+    config_dir: Path
+    state_dir: Path
+    profile: str | None = None
+    output: str | None = None
+    browser: str | None = None
+    ca_bundle: Path | None = None
+    proxy: str | None = None
+    no_proxy: tuple[str, ...] = ()
+    key_place: KeyPlaceName | None = None
+    keyring_seconds: float = 8.0
+    wait_seconds: float = 300.0
+
+    @property
+    def auth_conf(self) -> Path:
+        """The personal credentials' file."""
+        return self.config_dir / "auth.conf"
+
+    @property
+    def config_toml(self) -> Path:
+        """The settings a person edits."""
+        return self.config_dir / "config.toml"
+
+
+def load(environ: Mapping[str, str], *, home: Path | None = None) -> Settings:
+    """Read the environment, then `config.toml`, which wins where both speak.
+
+    Raises:
+        ConfigError: A value that cannot be used, an unknown setting, or a secret in the file.
+    """
+    home = home or Path(environ.get("HOME") or Path.home())
+    config_dir = _directory(environ, "TWG_CONFIG_DIR", _default_config(environ, home))
+    state_dir = _directory(environ, "TWG_STATE_DIR", _default_state(environ, home))
+    table = _read_toml(config_dir / "config.toml")
+    network, storage = table.get("network", {}), table.get("storage", {})
+    no_proxy = network.get("no_proxy", environ.get("NO_PROXY", environ.get("no_proxy", "")))
+    return Settings(
+        config_dir=config_dir,
+        state_dir=state_dir,
+        profile=_profile(environ),
+        output=_output(environ),
+        browser=environ.get("BROWSER") or None,
+        ca_bundle=_path(network, "ca_bundle", home),
+        proxy=network.get("proxy", environ.get("HTTPS_PROXY", environ.get("https_proxy"))) or None,
+        no_proxy=_words(no_proxy),
+        key_place=_choice(storage, "key", ("keyring", "file")),
+        keyring_seconds=_seconds(storage, "keyring_seconds", 8.0),
+        wait_seconds=_seconds(table.get("login", {}), "wait_seconds", 300.0),
+    )
+
+
+def check_profile_name(name: str) -> str:
+    """Return `name` if it can name a profile or a provider.
+
+    Raises:
+        ConfigError: It is empty, long, or holds more than letters, digits, dots, dashes and
+            underscores.
+    """
+    plain = name.replace("-", "").replace("_", "").replace(".", "")
+    if not (name and plain.isalnum() and name.isascii() and len(name) <= 64):  # noqa: PLR2004 - a name, not an essay
+        raise ConfigError(
+            "a profile or provider name has 1 to 64 letters, digits, dots, dashes or underscores",
+            "Choose such a name, for example `work`.",
+        )
+    return name
+
+
+def _profile(environ: Mapping[str, str]) -> str | None:
+    name = environ.get("TWG_PROFILE")
+    return check_profile_name(name) if name else None
+
+
+def _output(environ: Mapping[str, str]) -> str | None:
+    output = environ.get("TWG_OUTPUT") or None
+    if output not in {None, "text", "json"}:
+        raise ConfigError("TWG_OUTPUT is neither `text` nor `json`", "Set it to one, or unset it.")
+    return output
+
+
+def _default_config(environ: Mapping[str, str], home: Path) -> Path:
+    if sys.platform == "win32":
+        return Path(environ.get("APPDATA") or home / "AppData" / "Roaming") / "twg"
+    return _xdg(environ, "XDG_CONFIG_HOME", home / ".config") / "twg"
+
+
+def _default_state(environ: Mapping[str, str], home: Path) -> Path:
+    if sys.platform == "win32":
+        return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "twg"
+    return _xdg(environ, "XDG_STATE_HOME", home / ".local" / "state") / "twg"
+
+
+def _xdg(environ: Mapping[str, str], name: str, default: Path) -> Path:
+    # The XDG base directory specification: a path that is not absolute is to be ignored.
+    value = environ.get(name, "")
+    return Path(value) if value and Path(value).is_absolute() else default
+
+
+def _directory(environ: Mapping[str, str], name: str, default: Path) -> Path:
+    value = environ.get(name)
+    if not value:
+        return default
+    # Made absolute without following links: a link is refused where it is used, not hidden here.
+    return Path(os.path.abspath(Path(value).expanduser()))  # noqa: PTH100 - see above
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    from guard import files  # noqa: PLC0415 - keeps `twg --version` light
+
+    try:
+        data = files.read_private(path, limit=1 << 20)
+    except UnsafeFile as error:
+        raise ConfigError(str(error).rstrip("."), error.remedy) from error
+    if data is None:
+        return {}
+    import tomllib  # noqa: PLC0415 - most people have no such file
+
+    try:
+        table = tomllib.loads(data.decode())
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{path} is not valid TOML", f"Correct {path}.") from None
+    _refuse_secrets(path, table)
+    _refuse_unknown(path, table)
+    return table
+
+
+def _refuse_unknown(path: Path, table: dict[str, Any]) -> None:
+    for section, values in table.items():
+        if section not in _KNOWN or not isinstance(values, dict):
+            known = ", ".join(f"[{name}]" for name in sorted(_KNOWN))
+            raise ConfigError(f"{path} has an unknown section {section!r}", f"Known are {known}.")
+        for name in values:
+            if name not in _KNOWN[section]:
+                known = ", ".join(sorted(_KNOWN[section]))
+                raise ConfigError(
+                    f"{path} has an unknown setting {name!r} in [{section}]", f"Known are {known}."
+                )
+
+
+def _refuse_secrets(path: Path, value: Any, name: str = "") -> None:
+    from guard.shapes import looks_like  # noqa: PLC0415 - only where there is such a file
+
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _refuse_secrets(path, inner, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list):
+        for inner in value:
+            _refuse_secrets(path, inner, name)
+    elif isinstance(value, str) and (shape := looks_like(value)):
+        raise ConfigError(
+            f"{path} holds a secret in {name} (it looks like {shape.name}); it was not used",
+            "Remove it from the file and revoke it; twg asks for secrets in a hidden prompt.",
+        )
+
+
+def _path(table: dict[str, Any], name: str, home: Path) -> Path | None:
+    value = table.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"the setting {name} is not a path")
+    return home / value[2:] if value.startswith("~/") else Path(value)
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    words = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ConfigError("the setting no_proxy is not a list of host names")
+    return tuple(words)
+
+
+def _choice(table: dict[str, Any], name: str, allowed: tuple[KeyPlaceName, ...]) -> Any:
+    value = table.get(name)
+    if value is not None and value not in allowed:
+        raise ConfigError(f"the setting {name} is not one of {', '.join(allowed)}")
+    return value
+
+
+def _seconds(table: dict[str, Any], name: str, default: float) -> float:
+    value = table.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 86400:  # noqa: PLR2004 - a day
+        raise ConfigError(f"the setting {name} is not a number of seconds")
+    return float(value)
