@@ -1,0 +1,98 @@
+"""What a credential says of itself."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from guard.secret import Secret
+from tests.vault.samples import SECRETS, credential, opened, provider
+from twg.vault import Account, Provider, Site, Tokens
+
+
+def test_its_tokens_go_to_the_pinned_origins_and_the_api_only() -> None:
+    assert credential().hosts == {
+        "https://auth.example.com:443",
+        "https://device.example.com:443",
+        "http://127.0.0.1:8080",
+        "https://api.example.com:443",
+    }
+
+
+def test_an_ipv6_origin_keeps_its_brackets() -> None:
+    assert (
+        "http://[::1]:9000" in dataclasses.replace(provider(), api_base="http://[::1]:9000").hosts
+    )
+
+
+def test_it_is_due_at_three_quarters_of_the_lifetime() -> None:
+    known = credential()
+    assert (known.due_at, known.expires_at) == (1_002_700.0, 1_003_600.0)
+
+
+def test_a_token_without_a_lifetime_is_never_due() -> None:
+    tokens = Tokens(access=Secret("a"), issued_at=1.0)
+    known = credential(tokens=tokens)
+    assert (known.due_at, known.expires_at, known.lapses_at) == (None, None, None)
+
+
+def test_it_lapses_after_thirty_idle_days_from_the_last_renewal() -> None:
+    assert credential().lapses_at == 1_000_000.0 + 30 * 86_400
+    assert credential(idle_days=None).lapses_at is None
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_lifetime_that_could_not_be_saved_is_refused_at_once(bad: float) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        Tokens(access=Secret("a"), issued_at=1.0, expires_in=bad)
+    with pytest.raises(ValueError, match="finite"):
+        Tokens(access=Secret("a"), issued_at=bad)
+
+
+def test_renewed_it_has_other_tokens_and_no_refusal() -> None:
+    renewed = credential(refused="no", generation=4).with_tokens(
+        access=Secret("new"),
+        refresh=None,
+        token_type="bearer",
+        scopes=("x",),
+        issued_at=2_000_000.0,
+        expires_in=60.0,
+    )
+    assert renewed.refused is None
+    assert renewed.generation == 4
+    assert renewed.refreshed_at == 2_000_000.0
+    assert renewed.signed_in_at == 999_000.0
+    assert opened(renewed.tokens)["access"]["value"] == "new"
+
+
+def test_identity_and_refusal_are_noted_on_a_copy() -> None:
+    known = credential(account=None, sites=(), site=None)
+    site = Site(host="two.example.net", cloud_id="c2")
+    told = known.with_identity(account=Account(id="7"), sites=(site,), site=site.host)
+    assert (told.account, told.sites, told.site) == (Account(id="7"), (site,), "two.example.net")
+    assert known.as_refused("revoked by its owner").refused == "revoked by its owner"
+    assert known.account is None
+
+
+def test_a_provider_is_not_changed_through_the_mapping_it_was_given() -> None:
+    given = {"prompt": "consent"}
+    made = dataclasses.replace(provider(), authorize_params=given)
+    given["prompt"] = "none"
+    assert made.authorize_params == {"prompt": "consent"}
+
+
+def test_no_summary_and_no_repr_shows_a_secret() -> None:
+    known = credential()
+    shown = repr((known, known.summary, known.provider, known.provider.summary))
+    assert not [secret for secret in SECRETS if secret in shown]
+    assert known.summary.renewable
+    assert known.provider.summary.confidential
+    assert not dataclasses.replace(known.provider, client_secret=None).summary.confidential
+
+
+def test_values_are_frozen_and_keyword_only() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        credential().profile = "other"  # type: ignore[misc]  # that is what is tried
+    with pytest.raises(TypeError):
+        Provider("acme")  # type: ignore[call-arg]  # likewise

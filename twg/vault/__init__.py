@@ -1,0 +1,75 @@
+"""The vault: credentials sealed on disk, with their key and their locks; entered by this door.
+
+Plain values (`Credential` and its parts), a `CredentialStore` as the rest of twg sees it, and
+`SealedStore`, which keeps them in one file under a key that a `KeyKeeper` keeps. Names are imported
+when first used: the locks and the key ring cost time that a command without them should not pay.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twg.vault.condition import Condition
+    from twg.vault.credential import (
+        Account,
+        Credential,
+        CredentialSummary,
+        Endpoints,
+        Provider,
+        ProviderSummary,
+        Site,
+        Tokens,
+    )
+    from twg.vault.header import Header, KeyLocation, KeyPlaceName
+    from twg.vault.keys import KeyKeeper, KeyPlace
+    from twg.vault.protocol import CredentialStore
+    from twg.vault.store import SealedStore
+
+__all__ = [
+    "Account",
+    "Condition",
+    "Credential",
+    "CredentialStore",
+    "CredentialSummary",
+    "Endpoints",
+    "Header",
+    "KeyKeeper",
+    "KeyLocation",
+    "KeyPlace",
+    "KeyPlaceName",
+    "Provider",
+    "ProviderSummary",
+    "SealedStore",
+    "Site",
+    "Tokens",
+]
+
+_HOMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Condition": "condition",
+        "CredentialStore": "protocol",
+        "Header": "header",
+        "KeyKeeper": "keys",
+        "KeyLocation": "header",
+        "KeyPlace": "keys",
+        "KeyPlaceName": "header",
+        "SealedStore": "store",
+    }
+)
+
+
+if not TYPE_CHECKING:  # a type checker goes by the imports above, and finds misspelt names
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'credential')}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

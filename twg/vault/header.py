@@ -1,0 +1,59 @@
+"""The clear part of a sealed file: what may be read without its key. It holds no secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping  # noqa: TC003 - records.py reads these annotations at run time
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from twg.vault.credential import (  # noqa: TC001 - records.py reads these annotations at run time
+    CredentialSummary,
+    ProviderSummary,
+)
+
+KeyPlaceName = Literal["keyring", "file"]
+
+_PLACES: Final = frozenset({"keyring", "file"})
+_ID: Final = re.compile(r"[a-z]{1,16}-[0-9a-f]{16}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyLocation:
+    """Where the sealing key lives.
+
+    Attributes:
+        location: ``keyring`` (of the operating system) or ``file`` (in the state directory).
+        id: The key's name there, such as ``auth-0123456789abcdef``.
+        reason: Why it is a file where a key ring was to be preferred; None where that is no news.
+
+    Raises:
+        ValueError: Another place, or an id that could lead elsewhere as a file's name.
+    """
+
+    location: str
+    id: str
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.location not in _PLACES or not _ID.fullmatch(self.id):
+            raise ValueError("not a place where keys are kept")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What stands in clear: authenticated when the file is opened, believed for display before.
+
+    Attributes:
+        key: Where the sealing key lives; None where there is no store yet.
+        active: The active profile, if there is one.
+        profiles: Summaries by profile.
+        providers: Saved providers by name, without their client secrets.
+        generation: Raised by every write of the file.
+    """
+
+    key: KeyLocation | None = None
+    active: str | None = None
+    profiles: Mapping[str, CredentialSummary] = field(default_factory=dict)
+    providers: Mapping[str, ProviderSummary] = field(default_factory=dict)
+    generation: int = 0

@@ -1,0 +1,83 @@
+"""The rollback mark: how new the store has been, so that an older file put back is noticed.
+
+A small file in the state directory, written after each write of the store and authenticated under
+the sealing key. A store older than its mark was put back. A mark older than its store, or none, is
+what a crash between the two writes leaves, and is fine; so whoever can remove the mark as well as
+replace the store goes unnoticed.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from guard.files import read_private, replace_private
+from twg.errors import StoreCorrupt
+from twg.vault.sealed import dump
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from twg.vault.sealed import Sealer
+
+_LIMIT: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The mark of the store whose key has the name `key_id`.
+
+    Args:
+        state_dir: Where marks are.
+        key_id: Such as ``auth-0123456789abcdef``.
+    """
+
+    state_dir: Path
+    key_id: str
+
+    @property
+    def path(self) -> Path:
+        """The mark's file."""
+        return self.state_dir / f"{self.key_id}.mark"
+
+    def read(self, sealer: Sealer) -> int:
+        """Return the newest generation noted, 0 if none is.
+
+        Raises:
+            StoreCorrupt: It was not written under this key.
+            UnsafeFile: It is not a plain private file.
+        """
+        data = read_private(self.path, limit=_LIMIT)
+        if data is None:
+            return 0
+        try:
+            generation = json.loads(data)["generation"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise self._unsound() from None
+        if type(generation) is not int or not self._is_ours(data, generation, sealer):
+            raise self._unsound()
+        return generation
+
+    def write(self, generation: int, sealer: Sealer) -> None:
+        """Note `generation`.
+
+        Raises:
+            FileUnwritable: The file system refuses.
+            UnsafeFile: What stands there is not a plain private file.
+        """
+        replace_private(self.path, self._bytes(generation, sealer))
+
+    def _is_ours(self, data: bytes, generation: int, sealer: Sealer) -> bool:
+        return hmac.compare_digest(data, self._bytes(generation, sealer))
+
+    def _bytes(self, generation: int, sealer: Sealer) -> bytes:
+        facts = {"generation": generation, "key": self.key_id}
+        return dump({**facts, "mac": sealer.mac(dump(facts)).hex()}) + b"\n"
+
+    def _unsound(self) -> StoreCorrupt:
+        return StoreCorrupt(
+            f"{self.path}, which notes how new the credentials are, was changed",
+            f"If you know why, remove {self.path}; else run `twg login` for new credentials.",
+        )
