@@ -1,0 +1,68 @@
+"""OAuth 2.1 as a native client speaks it, an RFC a file; entered by this door.
+
+Nothing here stores, prints or opens anything: it takes an HTTP client and a custody, and gives back
+plain values with every secret in a `guard.Secret`. Names are imported when first used, so that a
+renewal does not pay for the sign-in.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twg.oauth.authorization_code import AuthorizationRequest
+    from twg.oauth.device import DeviceAuthorization
+    from twg.oauth.loopback import LoopbackListener
+    from twg.oauth.metadata import ServerMetadata, discover
+    from twg.oauth.pages import Page
+    from twg.oauth.registration import RegisteredClient, register
+    from twg.oauth.revocation import revoke
+    from twg.oauth.token import Client, TokenResponse, refresh
+
+__all__ = [
+    "AuthorizationRequest",
+    "Client",
+    "DeviceAuthorization",
+    "LoopbackListener",
+    "Page",
+    "RegisteredClient",
+    "ServerMetadata",
+    "TokenResponse",
+    "discover",
+    "refresh",
+    "register",
+    "revoke",
+]
+
+_HOMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "AuthorizationRequest": "authorization_code",
+        "Client": "token",
+        "DeviceAuthorization": "device",
+        "LoopbackListener": "loopback",
+        "Page": "pages",
+        "RegisteredClient": "registration",
+        "ServerMetadata": "metadata",
+        "TokenResponse": "token",
+        "discover": "metadata",
+        "refresh": "token",
+        "register": "registration",
+        "revoke": "revocation",
+    }
+)
+
+
+if not TYPE_CHECKING:  # a type checker goes by the imports above, and finds misspelt names
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
