@@ -1,0 +1,80 @@
+"""A real sandbox for a test: its own process, its own state, an ephemeral port, gone at the end."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from twg import sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class SandboxHandle:
+    """A running sandbox and what a test may ask it.
+
+    Attributes:
+        status: As `twg sandbox status` sees it.
+        state_dir: What the program under test would have as `TWG_STATE_DIR`.
+    """
+
+    status: sandbox.SandboxStatus
+    state_dir: Path
+
+    @property
+    def url(self) -> str:
+        """Base address and issuer."""
+        return self.status.url
+
+    async def stats(self) -> dict[str, Any]:
+        """What the server counted so far."""
+        return await self._get("/sandbox/stats")
+
+    async def issued(self, kind: str | None = None) -> list[str]:
+        """Every secret handed out since the start, oldest first; only those of `kind` if given.
+
+        Kinds: access, refresh, code, device_code, client_secret, bitbucket, admin.
+        """
+        answer = await self._get("/sandbox/issued")
+        return [one["value"] for one in answer["issued"] if kind in {None, one["kind"]}]
+
+    async def token_active(self, token: str) -> bool:
+        """Whether the server would still take this very token."""
+        answer = await self._post("/sandbox/token-status", {"token": token})
+        return bool(answer["active"])
+
+    async def expire(self, kind: str = "access") -> int:
+        """Let every token of `kind` expire now; return how many did."""
+        answer = await self._post("/sandbox/expire", {"kind": kind})
+        return int(answer["expired"])
+
+    async def _get(self, path: str) -> dict[str, Any]:
+        return await self._ask("GET", path, None)
+
+    async def _post(self, path: str, form: dict[str, str]) -> dict[str, Any]:
+        return await self._ask("POST", path, form)
+
+    async def _ask(self, method: str, path: str, form: dict[str, str] | None) -> dict[str, Any]:
+        headers = {"X-Sandbox-Control": self.status.control}
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.request(method, self.url + path, data=form, headers=headers)
+        answer.raise_for_status()
+        document: dict[str, Any] = answer.json()
+        return document
+
+
+@asynccontextmanager
+async def running_sandbox(tmp_path: Path, **options: Any) -> AsyncIterator[SandboxHandle]:
+    """Run a sandbox in `tmp_path / "state"`; `options` are those of `twg.sandbox.start`."""
+    state_dir = tmp_path / "state"
+    status = await sandbox.start(state_dir, **options)
+    try:
+        yield SandboxHandle(status, state_dir)
+    finally:
+        await sandbox.stop(state_dir)
