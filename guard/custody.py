@@ -22,13 +22,30 @@ class Custody:
     def __init__(self, scrubber: Scrubber, audit: AuditLog | None = None) -> None:
         self.scrubber = scrubber
         self.audit = audit
+        self._hidden = False
 
     def take(self, value: str, kind: str) -> Secret:
-        """Return `value` as a `Secret` that this custody answers for."""
+        """Return `value`, which came from a store or a server, as a `Secret` answered for here."""
         return Secret(value, kind, self)
 
+    def enter(self, value: str, kind: str) -> Secret:
+        """Return `value`, which a person entered at the hidden prompt, and note that they did.
+
+        Raises:
+            AuditBroken: That cannot be recorded; and what else `AuditLog.record` raises.
+        """
+        secret = self.take(value, kind)
+        if self.audit is not None:
+            self.audit.record("secret.entered", secret=secret)
+        return secret
+
     def entered(self, secret: Secret, value: str) -> None:
-        """Teach the scrubber a secret's value."""
+        """Teach the scrubber a secret's value; the first one closes this process's memory too."""
+        if not self._hidden:
+            from guard.process import hide_memory  # noqa: PLC0415 - only where a secret is
+
+            hide_memory()
+            self._hidden = True
         self.scrubber.learn(value, secret.kind)
 
     def revealed(self, secret: Secret, purpose: str) -> None:

@@ -61,7 +61,10 @@ class SecretRefused(GuardError):
         if self.way == "stdin":
             return "Run it again with the terminal as its standard input; the secret is asked for."
         if self.way == "environment":
-            return f"Run `unset {self.name}` and start again; the secret is asked for."
+            step = "Remove it from the environment"
+            if self.name.isidentifier():
+                step = f"Run `unset {self.name}`"
+            return f"{step} and start again; the secret is asked for."
         return (
             "Treat that secret as exposed and revoke it where it was made: arguments stand in the "
             "shell's history and in the process list. Then run the command without it; "

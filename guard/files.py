@@ -11,7 +11,6 @@ import os
 import secrets
 import stat
 import sys
-import time
 from typing import TYPE_CHECKING, Final
 
 from guard.errors import FileUnwritable, UnsafeFile
@@ -29,8 +28,6 @@ _NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 _CLOSE_ON_EXEC: Final = getattr(os, "O_CLOEXEC", 0)
 # A FIFO in place of the file must not block the open; the mode check that follows refuses it.
 _NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0)
-_SETTLE_TRIES: Final = 20
-_SETTLE_SECONDS: Final = 0.005
 
 
 def ensure_private_directory(path: Path) -> None:
@@ -104,7 +101,8 @@ def replace_private(path: Path, data: bytes) -> None:
 
     Raises:
         UnsafeFile: What stands there now is not a plain private file.
-        FileUnwritable: The file system refuses; the old file is untouched.
+        FileUnwritable: The file system refuses. The old file is untouched, or, if no more than the
+            directory's sync failed, replaced.
     """
     check_private_file(path)
     temporary = _temporary_beside(path)
@@ -115,7 +113,7 @@ def replace_private(path: Path, data: bytes) -> None:
     except OSError as error:
         raise FileUnwritable(path, _words(error)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
 
 
 def create_private(path: Path, data: bytes) -> bool:
@@ -137,7 +135,7 @@ def create_private(path: Path, data: bytes) -> bool:
     except OSError as error:
         raise FileUnwritable(path, _words(error)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
     return True
 
 
@@ -159,8 +157,7 @@ def prove_replaceable(path: Path, size: int) -> None:
     except OSError as error:
         raise FileUnwritable(path, _words(error)) from error
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        _discard(temporary)
 
 
 def remove_private(path: Path) -> bool:
@@ -193,19 +190,24 @@ def _opened(path: Path) -> Iterator[int | None]:
             raise UnsafeFile(path, "it is a symbolic link", fix) from None
         raise UnsafeFile(path, _words(error), f"Check the owner and mode of {path}.") from error
     try:
-        _check_file(path, _settled_status(descriptor))
+        _check_file(path, _status_of(path, descriptor))
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _settled_status(descriptor: int) -> os.stat_result:
-    """Return the file's status, giving `create_private` elsewhere time to drop its second name."""
-    for _ in range(_SETTLE_TRIES):
+def _status_of(path: Path, descriptor: int) -> os.stat_result:
+    """Return the file's status, without the second name that `create_private` gives it.
+
+    That name goes at the end of it; a process that was killed in the middle leaves it.
+    """
+    status = os.fstat(descriptor)
+    if status.st_nlink > 1 and stat.S_ISREG(status.st_mode):
+        with contextlib.suppress(OSError):
+            for other in path.parent.iterdir():
+                if _is_temporary_of(path, other) and os.path.samestat(other.lstat(), status):
+                    other.unlink(missing_ok=True)
         status = os.fstat(descriptor)
-        if status.st_nlink <= 1 or not stat.S_ISREG(status.st_mode):
-            break
-        time.sleep(_SETTLE_SECONDS)
     return status
 
 
@@ -232,6 +234,17 @@ def _check_owner_and_mode(path: Path, status: os.stat_result, wanted: int) -> No
 
 def _temporary_beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+
+
+def _is_temporary_of(path: Path, other: Path) -> bool:
+    return other.name.startswith(f".{path.name}.") and other.suffix == ".tmp"
+
+
+def _discard(temporary: Path) -> None:
+    # Where it could not be written, a read-only file system refuses to remove it too; the first
+    # failure is the one to tell.
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
 
 
 def _write_new(path: Path, data: bytes) -> None:

@@ -57,7 +57,9 @@ class Secret:
 
     def same_as(self, other: Secret) -> bool:
         """Tell in constant time whether both hold the same value, showing neither."""
-        return hmac.compare_digest(self.__value.encode(), other.__value.encode())
+        # A failure to encode would carry the whole value in the exception.
+        mine = self.__value.encode("utf-8", "surrogatepass")
+        return hmac.compare_digest(mine, other.__value.encode("utf-8", "surrogatepass"))
 
     def __bool__(self) -> bool:
         return bool(self.__value)

@@ -1,0 +1,399 @@
+"""Asks a person at the controlling terminal: for secrets hidden, for other things in sight.
+
+For a secret prompt_toolkit only tells the keys. Its editor would keep what was typed in an undo
+stack and unread keys in a store of its own, and would draw once a key, which tells the length; so
+what was typed is kept here, in one place that is emptied, and drawn as nothing or a fixed mask.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from guard.errors import HumanRequired, PromptInterrupted, PromptTimedOut, SecretRejected
+from guard.terminal import controlling_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from prompt_toolkit.key_binding.key_processor import KeyPress
+
+    from guard.agents import Agent
+    from guard.custody import Custody
+    from guard.secret import Secret
+    from guard.terminal import ControllingTerminal
+
+SECONDS: Final = 300.0
+LIMIT: Final = 16384
+SHORTEST: Final = 8
+_TRIES: Final = 3
+_MASK: Final = "*" * 6
+# How long nothing may follow Return before it counts: a paste that the terminal does not mark
+# comes in pieces, and what follows its first line must not end up as a command in the shell.
+_PASTE_SECONDS: Final = 0.05
+_HARMLESS_AROUND: Final = " \t\r\n\u00a0"
+
+_PASTE: Final = "<bracketed-paste>"
+_CTRL_C: Final = b"\x03"
+_RETURNS: Final = (b"\n", b"\r")
+_FRAME: Final = 10  # columns that a list of choices takes beside the longest
+
+
+class HiddenPrompt:
+    """Asks a person for a secret; the only way by which secrets enter.
+
+    Args:
+        custody: Takes in what is entered.
+        agent: The AI agent that runs this process; it is refused.
+        command: The command that a person should run instead, for the refusal.
+    """
+
+    def __init__(self, *, custody: Custody, agent: Agent | None, command: str) -> None:
+        self._custody = custody
+        self._agent = agent
+        self._command = command
+
+    async def ask(
+        self,
+        kind: str,
+        *,
+        what: str,
+        notes: Sequence[str] = (),
+        check: Callable[[str], str | None] | None = None,
+        seconds: float = SECONDS,
+        limit: int = LIMIT,
+    ) -> Secret:
+        """Ask for a secret, three times at most.
+
+        Args:
+            kind: The secret's kind, such as ``client-secret``.
+            what: The same for the person, such as ``client secret of acme``.
+            notes: Lines to show before: what for, where it goes, how it is kept, where to make it.
+            check: Returns why a value is not such a secret, in words that do not quote it, or
+                None if it is.
+            seconds: How long nothing may be typed.
+            limit: The most characters it may have.
+
+        Raises:
+            HumanRequired: An agent runs this process; nothing is shown.
+            TerminalRequired: There is no terminal to ask at.
+            SecretRejected: Nothing that was entered can be that secret.
+            PromptTimedOut: Nothing was typed for `seconds`.
+            PromptInterrupted: The person pressed Ctrl-C, or Ctrl-D, or closed the terminal.
+        """
+        _refuse_agent(self._agent, self._command)
+
+        def fault(value: str) -> str | None:
+            return _fault(value, limit) or (check(value) if check else None)
+
+        with controlling_terminal() as terminal:
+            line = _HiddenLine(terminal, what, seconds=seconds, limit=limit)
+            # Hidden first: whoever types at the sight of the question is hidden already.
+            with terminal.hidden(line.draw):
+                terminal.write("".join(f"{_shown(note)}\n" for note in notes))
+                value = await _first_sound(terminal, what, line.ask, fault)
+        return self._custody.enter(value, kind)
+
+
+class VisiblePrompt:
+    """Asks a person for what is no secret, and refuses what looks like one.
+
+    Args:
+        agent: The AI agent that runs this process; it is refused.
+        command: The command that a person should run instead, for the refusal.
+    """
+
+    def __init__(self, *, agent: Agent | None, command: str) -> None:
+        self._agent = agent
+        self._command = command
+
+    async def ask(
+        self,
+        what: str,
+        *,
+        default: str | None = None,
+        check: Callable[[str], str | None] | None = None,
+        seconds: float = SECONDS,
+    ) -> str:
+        """Ask for a line of text, three times at most.
+
+        Args:
+            what: What is asked for, such as ``account e-mail``.
+            default: The answer if the line is empty; None if there must be one.
+            check: Returns why an answer is none, in words, or None if it is one.
+            seconds: How long to wait for it.
+
+        Raises:
+            SecretRejected: An answer looked like a secret, or none was of use.
+            HumanRequired, TerminalRequired, PromptTimedOut, PromptInterrupted: As `HiddenPrompt`.
+        """
+        _refuse_agent(self._agent, self._command)
+        with controlling_terminal() as terminal:
+
+            async def line() -> str:
+                terminal.write(_shown(f"{what} [{default}]: " if default else f"{what}: "))
+                return await _visible_line(terminal, seconds) or default or ""
+
+            def fault(value: str) -> str | None:
+                return _visible_fault(value, what) or (check(value) if check else None)
+
+            return await _first_sound(terminal, what, line, fault)
+
+    async def choose(
+        self, question: str, options: Sequence[str], *, seconds: float = SECONDS
+    ) -> int:
+        """Ask for one of several: by arrow keys or number, or number alone in a plain terminal.
+
+        Args:
+            question: What is to be chosen, as a line of text.
+            options: What there is to choose from, a line each.
+            seconds: How long to wait for it.
+
+        Returns:
+            The index of the option chosen.
+
+        Raises:
+            SecretRejected: No answer was one of the numbers.
+            HumanRequired, TerminalRequired, PromptTimedOut, PromptInterrupted: As `HiddenPrompt`.
+        """
+        _refuse_agent(self._agent, self._command)
+        shown = [_shown(option) for option in options]
+        with controlling_terminal() as terminal:
+            if _have_room(terminal, shown):
+                with _limited(seconds):
+                    chosen = await _choose_by_arrows(terminal, _shown(question), shown)
+                if chosen is not None:
+                    return chosen
+            numbered = [f"{number}. {option}" for number, option in enumerate(shown, 1)]
+            terminal.write("\n".join([_shown(question), *numbered, ""]))
+        count = len(shown)
+
+        def fault(value: str) -> str | None:
+            known = value.isdecimal() and 1 <= int(value) <= count
+            return None if known else f"it is not one of 1 to {count}"
+
+        return int(await self.ask("number", default="1", check=fault, seconds=seconds)) - 1
+
+
+class _HiddenLine:
+    """A line that is typed or pasted, and not shown.
+
+    Args:
+        terminal: Where; it must not echo.
+        what: What is asked for.
+        seconds: How long nothing may be typed.
+        limit: The most characters that are of use.
+    """
+
+    def __init__(
+        self, terminal: ControllingTerminal, what: str, *, seconds: float, limit: int
+    ) -> None:
+        self._terminal = terminal
+        self._what = what
+        self._seconds = seconds
+        self._limit = limit
+        self._patience = anyio.CancelScope()
+        self._forget()
+
+    async def ask(self) -> str:
+        """Ask once, and return what was entered, without blanks around it."""
+        what = _shown(self._what)
+        self._terminal.write(f"Paste the {what} and press Return; nothing of it is shown.\n")
+        self.draw()
+        try:
+            # What is typed is in no variable here or above: a traceback keeps those.
+            while not self._done:
+                await self._take_in()
+                if self._left:
+                    raise PromptInterrupted
+            return "".join(self._typed).strip(_HARMLESS_AROUND)
+        finally:
+            self._forget()
+            self._terminal.write("\n")
+
+    def draw(self) -> None:
+        """Draw the line anew, and wait anew: the process may have been stopped for an hour."""
+        self._terminal.write("\r> " + (_MASK if self._masked else ""))
+        if not self._entered:
+            self._patience.deadline = anyio.current_time() + self._seconds
+
+    def _forget(self) -> None:
+        from prompt_toolkit.input.vt100_parser import Vt100Parser  # noqa: PLC0415 - only to ask
+
+        self._typed: list[str] = []
+        self._masked = self._entered = self._done = self._left = False
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._keys = Vt100Parser(self._press)
+
+    async def _take_in(self) -> None:
+        """Take in what is typed next; done once Return was pressed and nothing follows it."""
+        with anyio.move_on_after(
+            _PASTE_SECONDS if self._entered else self._seconds
+        ) as self._patience:
+            data = await self._terminal.read()
+            # A marked paste that never ends swallows keys; Ctrl-C gets out of it all the same.
+            self._left = not data or _CTRL_C in data
+            self._keys.feed(self._decoder.decode(data))
+            self._draw_mask()
+            return
+        if not self._entered:
+            raise PromptTimedOut(self._seconds)
+        self._done = True
+
+    def _press(self, press: KeyPress) -> None:
+        match "" if press.key == _PASTE else press.data:
+            case "\r" | "\n":
+                self._entered = True
+                self._typed.append("\n")
+            case "\x08" | "\x7f":  # Backspace
+                self._typed[-1:] = []
+            case "\x15" | "\x17":  # Ctrl-U and Ctrl-W: words cannot be told apart unseen
+                self._typed.clear()
+            case "\x04" if not self._typed:  # Ctrl-D
+                self._left = True
+            case "\x1a":  # Ctrl-Z
+                self._terminal.stop_job()
+            case _:
+                # More than can be of use is not kept; what is harmless around it may be long.
+                room = max(0, 2 * self._limit - len(self._typed))
+                self._typed.extend(press.data[:room])
+
+    def _draw_mask(self) -> None:
+        if self._masked != any(character != "\n" for character in self._typed):
+            self._terminal.write("\b \b" * len(_MASK) if self._masked else _MASK)
+            self._masked = not self._masked
+
+
+async def _first_sound(
+    terminal: ControllingTerminal,
+    what: str,
+    ask: Callable[[], Awaitable[str]],
+    fault: Callable[[str], str | None],
+) -> str:
+    """Return the first answer in which `fault` finds nothing; the last one's fault is raised."""
+    for tries_left in reversed(range(_TRIES)):
+        answer = await ask()
+        reason = fault(answer)
+        if reason is None:
+            return answer
+        del answer  # a traceback keeps this frame
+        error = SecretRejected(what, reason)
+        if not tries_left:
+            raise error
+        words = _shown(str(error))
+        terminal.write(f"{words[:1].upper()}{words[1:]}\n")
+    raise AssertionError  # pragma: no cover - the last try returns or raises
+
+
+async def _visible_line(terminal: ControllingTerminal, seconds: float) -> str:
+    """Return a line that the terminal shows and lets edit as it does by itself."""
+    data = b""
+    try:
+        with _limited(seconds):
+            while not data.endswith(_RETURNS) and (piece := await terminal.read()):
+                data += piece
+    finally:
+        terminal.discard_typed()
+        if not data.endswith(_RETURNS):
+            terminal.write("\n")
+    if not data.endswith(_RETURNS):
+        raise PromptInterrupted
+    return data.decode("utf-8", "surrogateescape").strip()
+
+
+async def _choose_by_arrows(
+    terminal: ControllingTerminal, question: str, options: Sequence[str]
+) -> int | None:
+    """Return the index of the option chosen; None if this terminal cannot be waited for."""
+    from prompt_toolkit.shortcuts.choice_input import ChoiceInput  # noqa: PLC0415 - only to ask
+
+    picker = ChoiceInput(
+        message=question,
+        options=list(enumerate(options)),
+        enable_suspend=True,
+        interrupt_exception=PromptInterrupted,
+    )
+    with _toolkit_session(terminal):
+        try:
+            return await picker.prompt_async()
+        except EOFError:
+            # Hung up, which the next reading tells, or macOS: see `ControllingTerminal`.
+            return None
+
+
+@contextlib.contextmanager
+def _toolkit_session(terminal: ControllingTerminal) -> Iterator[None]:
+    """Let prompt_toolkit use this terminal, and ask it nothing: not all of them answer."""
+    from prompt_toolkit.application import create_app_session  # noqa: PLC0415 - only to ask
+    from prompt_toolkit.data_structures import Size  # noqa: PLC0415 - likewise
+    from prompt_toolkit.input.vt100 import Vt100Input  # noqa: PLC0415 - likewise
+    from prompt_toolkit.output.vt100 import Vt100_Output  # noqa: PLC0415 - likewise
+
+    def size() -> Size:
+        columns, rows = terminal.size()
+        return Size(rows=rows, columns=columns)
+
+    with (
+        open(terminal.source, closefd=False) as source,
+        open(terminal.sink, "w", closefd=False) as sink,
+        create_app_session(Vt100Input(source), Vt100_Output(sink, size, enable_cpr=False)),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    with anyio.move_on_after(seconds) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise PromptTimedOut(seconds)
+
+
+def _have_room(terminal: ControllingTerminal, options: Sequence[str]) -> bool:
+    """Tell whether a list of the options can be drawn whole."""
+    columns, rows = terminal.size()
+    longest = max(map(len, options))
+    return not terminal.plain and len(options) + 2 < rows and longest + _FRAME < columns
+
+
+def _refuse_agent(agent: Agent | None, command: str) -> None:
+    if agent is not None:
+        raise HumanRequired(agent.name, command)
+
+
+def _fault(value: str, limit: int) -> str | None:
+    """Return why no secret can be `value`, in words that do not quote it; None if one can."""
+    faults = (
+        (not value, "nothing was entered"),
+        (len(value) > limit, f"it is longer than {limit} characters"),
+        ("\n" in value or "\r" in value, "it is several lines"),
+        (not value.isascii(), "it holds characters outside ASCII, which may be invisible"),
+        (not value.isprintable(), "it holds control characters"),
+        (len(value) < SHORTEST, f"it is shorter than {SHORTEST} characters"),
+    )
+    return next((reason for wrong, reason in faults if wrong), None)
+
+
+def _visible_fault(value: str, what: str) -> str | None:
+    """Return why `value` is no answer; None if it may be one.
+
+    Raises:
+        SecretRejected: It looks like a secret: to ask again would invite it again.
+    """
+    from guard import shapes  # noqa: PLC0415 - only where something is asked
+
+    shape = shapes.looks_like(value)
+    if shape is not None:
+        reason = f"it looks like {shape.name}, and stands on the screen now; revoke it"
+        raise SecretRejected(what, reason)
+    if not value:
+        return "nothing was entered"
+    return None if value.isprintable() else "it holds control or invisible characters"
+
+
+def _shown(text: str) -> str:
+    """Return `text` without what a terminal would obey or not show."""
+    return "".join(character for character in text if character.isprintable())
