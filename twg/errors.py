@@ -315,14 +315,22 @@ class PartialFailure(TwgError):
     Args:
         summary: How many of what failed.
         failures: Name to reason, each listed to the person.
+        remediation: What to do now.
+        done: What did work, for programs.
     """
 
     code = Code.PARTIAL
 
     def __init__(
-        self, summary: str, failures: Mapping[str, str], remediation: str | None = None
+        self,
+        summary: str,
+        failures: Mapping[str, str],
+        remediation: str | None = None,
+        *,
+        done: Mapping[str, Any] | None = None,
     ) -> None:
         self.failures = dict(failures)
+        self.data = {"failures": self.failures, **(done or {})}
         super().__init__(summary, remediation or "See the reason beside each, then try again.")
 
 

@@ -286,7 +286,13 @@ async def test_polling_can_be_cancelled(client: Client, server: Server, http: Ht
         ("unsupported_grant_type", "", True),
         ("invalid_client", "grant_type is not enabled for client", True),
         ("invalid_client", "Grant type not allowed for the client.", True),
+        (
+            "invalid_request",
+            "urn:ietf:params:oauth:grant-type:device_code is not allowed for this client",
+            True,
+        ),
         ("invalid_client", "unknown client", False),
+        ("invalid_request", "scope is missing", False),
         ("invalid_scope", "grant_type is not enabled", False),
         ("access_denied", "", False),
         ("", "", False),

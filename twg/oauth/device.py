@@ -28,7 +28,7 @@ _DEFAULT_LIFETIME: Final = 600.0
 _MAX_LIFETIME: Final = 3600.0
 _TOO_MANY_REQUESTS: Final = 429
 _USER_CODE: Final = re.compile(r"[!-~](?:[ -~]{0,62}[!-~])?")
-_NOT_ENABLED: Final = re.compile(r"grant.{0,20}not (enabled|allowed|supported|permitted)")
+_NOT_ENABLED: Final = re.compile(r"grant.{0,40}not (enabled|allowed|supported|permitted)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +146,9 @@ def device_grant_refused(error: GrantRefused) -> bool:
     """Tell whether the server refuses this client the device grant, rather than this sign-in."""
     if error.error in {"unauthorized_client", "unsupported_grant_type"}:
         return True
-    words = error.description.lower()
-    return error.error == "invalid_client" and _NOT_ENABLED.search(words) is not None
+    # Atlassian says the one, npm's oidc-provider the other.
+    told_in_words = error.error in {"invalid_client", "invalid_request"}
+    return told_in_words and _NOT_ENABLED.search(error.description.lower()) is not None
 
 
 def _slower(error: GrantRefused, interval: float) -> float:

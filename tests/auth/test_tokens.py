@@ -1,0 +1,445 @@
+"""Usable tokens: fresh, due or expired, renewed once whoever asks, whole whatever cancels."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from tests.auth.parts import (
+    DUE,
+    EXPIRED,
+    FRESH,
+    LIFETIME,
+    NOW,
+    TOKEN,
+    Gate,
+    access_of,
+    credential_at,
+    issued_by,
+    plain,
+    provider_at,
+    stored,
+    token_answer,
+)
+from tests.oauth.servers import document, status
+from tests.vault.samples import Ear, custody_of, store_at
+from twg.auth.tokens import TokenManager
+from twg.errors import AuthRequired, Busy, GrantRefused, NetworkError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from pathlib import Path
+
+    from guard.custody import Custody
+    from tests.auth.parts import Clock, Sandbox
+    from tests.oauth.servers import Server
+    from twg.http import Http
+    from twg.vault import Credential, SealedStore
+
+
+# Fresh, due, expired
+
+
+async def test_nobody_is_signed_in(manager: TokenManager) -> None:
+    async with manager:
+        with pytest.raises(AuthRequired) as caught:
+            await manager.get("work")
+    assert "twg login --profile work" in caught.value.remediation
+
+
+async def test_a_fresh_token_is_no_work(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server
+) -> None:
+    clock.now = FRESH
+    async with manager:
+        assert access_of(await manager.get("default")) == access_of(saved)
+        assert access_of(await manager.renew("default")) == access_of(saved)
+    assert server.received == []
+
+
+async def test_a_due_token_is_handed_out_at_once_and_renewed_beside(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server, store: SealedStore
+) -> None:
+    gate = Gate(document(token_answer(1)))
+    server.on(TOKEN, gate)
+    clock.now = DUE
+    async with manager:
+        assert access_of(await manager.get("default")) == access_of(saved)
+        await gate.arrived.wait()
+        gate.opened.set()
+    assert access_of(await stored(store)) == "access-made-up-1"
+    assert server.received[0].form == {
+        "grant_type": "refresh_token",
+        "refresh_token": "refresh-made-up-0",
+        "client_id": "twg-sandbox",
+    }
+
+
+async def test_an_expired_token_is_waited_for(
+    manager: TokenManager, clock: Clock, saved: Credential, store: SealedStore, ear: Ear
+) -> None:
+    del saved
+    clock.now = EXPIRED
+    async with manager:
+        renewed = await manager.get("default")
+    assert access_of(renewed) == "access-made-up-1"
+    assert plain((await stored(store)).tokens.refresh) == "refresh-made-up-1"
+    assert (renewed.refreshed_at, renewed.expires_at) == (EXPIRED, EXPIRED + LIFETIME)
+    [event] = ear.events("token.refreshed")
+    assert event["profile"] == "default"
+    assert event["outcome"] == "ok"
+
+
+async def test_a_token_without_an_end_is_handed_out_until_renewed_by_force(
+    manager: TokenManager, clock: Clock, saved: Credential, store: SealedStore, server: Server
+) -> None:
+    await store.save(
+        replace(saved, tokens=replace(saved.tokens, expires_in=None)), expected=saved.generation
+    )
+    clock.now = NOW + 10 * LIFETIME
+    async with manager:
+        assert access_of(await manager.get("default")) == access_of(saved)
+        assert server.received == []
+        assert access_of(await manager.renew("default", force=True)) == "access-made-up-1"
+
+
+@pytest.mark.parametrize("now", [NOW - 86_400, NOW + 86_400])
+async def test_a_clock_set_a_day_off_costs_one_renewal(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server, now: float
+) -> None:
+    """H-D6: back or ahead; then the lifetime counts from the new time."""
+    del saved
+    clock.now = now
+    async with manager:
+        await manager.get("default")
+    async with manager:
+        assert access_of(await manager.get("default")) == "access-made-up-1"
+    assert len(server.received) == 1
+
+
+async def test_a_clock_that_is_a_little_behind_costs_nothing(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server
+) -> None:
+    del saved
+    clock.now = NOW - 30
+    async with manager:
+        await manager.get("default")
+    assert server.received == []
+
+
+async def test_a_lifetime_of_nothing_is_handed_out_once_for_each_asking(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server
+) -> None:
+    """H-C2: `expires_in` of zero must not end in a loop."""
+    del saved
+    server.on(TOKEN, document(token_answer(1, expires_in=0)), document(token_answer(2)))
+    clock.now = EXPIRED
+    async with manager:
+        assert access_of(await manager.get("default")) == "access-made-up-1"
+        assert access_of(await manager.get("default")) == "access-made-up-2"
+    assert [each.form["refresh_token"] for each in server.received] == [
+        "refresh-made-up-0",
+        "refresh-made-up-1",
+    ]
+
+
+async def test_what_the_answer_leaves_out_stays_as_it_was(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server
+) -> None:
+    """H-C3: no new refresh token means that the old one goes on."""
+    answer = token_answer(1)
+    del answer["refresh_token"]
+    server.on(TOKEN, document(answer))
+    clock.now = EXPIRED
+    async with manager:
+        renewed = await manager.get("default")
+    assert plain(renewed.tokens.refresh) == "refresh-made-up-0"
+    assert renewed.tokens.scopes == saved.tokens.scopes
+    assert renewed.account == saved.account
+
+
+async def test_the_resource_is_asked_for_again(
+    manager: TokenManager, clock: Clock, store: SealedStore, server: Server
+) -> None:
+    server.on(TOKEN, document(token_answer(1)))
+    provider = provider_at(server.url, resource="https://api.example.com/")
+    await store.save(credential_at(server.url, provider=provider), expected=0)
+    clock.now = EXPIRED
+    async with manager:
+        await manager.get("default")
+    assert server.received[0].form["resource"] == "https://api.example.com/"
+
+
+# One renewal, whoever asks
+
+
+@pytest.mark.parametrize("now", [DUE, EXPIRED])
+async def test_a_thousand_tasks_send_one_request(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server, now: float
+) -> None:
+    """H-D1: one request, all served."""
+    del saved
+    gate = Gate(document(token_answer(1)))
+    server.on(TOKEN, gate)
+    clock.now = now
+    served: list[str] = []
+
+    async def work() -> None:
+        served.append(access_of(await manager.get("default")))
+
+    async with manager, anyio.create_task_group() as tasks:
+        for _ in range(1000):
+            tasks.start_soon(work)
+        await gate.arrived.wait()
+        gate.opened.set()
+    assert len(server.received) == 1
+    assert served == ["access-made-up-0" if now == DUE else "access-made-up-1"] * 1000
+
+
+async def test_two_managers_of_one_process_exclude_each_other(
+    manager: TokenManager,
+    clock: Clock,
+    saved: Credential,
+    server: Server,
+    tmp_path: Path,
+    http: Http,
+) -> None:
+    """As two threads or processes would: by the store alone."""
+    del saved
+    clock.now = EXPIRED
+    other = TokenManager(
+        store=store_at(tmp_path), http=http, custody=custody_of(Ear()), clock=clock
+    )
+    served: list[str] = []
+
+    async def work(one: TokenManager) -> None:
+        served.append(access_of(await one.get("default")))
+
+    async with manager, other, anyio.create_task_group() as tasks:
+        tasks.start_soon(work, manager)
+        tasks.start_soon(work, other)
+    assert len(server.received) == 1
+    assert served == ["access-made-up-1"] * 2
+
+
+async def test_who_found_a_token_wanting_gets_the_newer_one_that_is_there(
+    manager: TokenManager, saved: Credential, server: Server
+) -> None:
+    """A refused token is renewed once, however many callers found it refused."""
+    async with manager:
+        renewed = await manager.renew("default", seen=saved, force=True)
+        again = await manager.renew("default", seen=saved, force=True)
+    assert access_of(renewed) == access_of(again) == "access-made-up-1"
+    assert len(server.received) == 1
+
+
+async def test_another_default_site_is_no_newer_token(
+    manager: TokenManager, saved: Credential, store: SealedStore
+) -> None:
+    """The generation rose, but the token that was found wanting is still the one there."""
+    await store.save(replace(saved, site="other.example.net"), expected=saved.generation)
+    async with manager:
+        renewed = await manager.renew("default", seen=saved, force=True)
+    assert access_of(renewed) == "access-made-up-1"
+    assert renewed.site == "other.example.net"
+
+
+async def test_a_failure_is_shared_too(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server
+) -> None:
+    """No storm: all who wait get the one failure."""
+    del saved
+    gate = Gate(status(503, retry_after="60"))
+    server.on(TOKEN, gate)
+    clock.now = EXPIRED
+    failed: list[NetworkError] = []
+
+    async def work() -> None:
+        with pytest.raises(NetworkError) as caught:
+            await manager.get("default")
+        failed.append(caught.value)
+
+    async with manager, anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(work)
+        await gate.arrived.wait()
+        gate.opened.set()
+    assert len(failed) == 20
+    assert len(server.received) == 1
+
+
+async def test_all_profiles_are_renewed_at_once_and_failures_do_not_mix(
+    manager: TokenManager, clock: Clock, store: SealedStore, server: Server
+) -> None:
+    gates = [Gate(document(token_answer(number))) for number in range(3)]
+    for number, gate in enumerate(gates):
+        endpoints = replace(provider_at(server.url).endpoints, token=f"{server.url}/token-{number}")
+        server.on(f"/token-{number}", gate)
+        made = credential_at(
+            server.url, f"p{number}", provider=provider_at(server.url, endpoints=endpoints)
+        )
+        await store.save(made, expected=0)
+    gates[1].reply = document({"error": "invalid_client"}, 401)
+    clock.now = EXPIRED
+    async with manager, anyio.create_task_group() as tasks:
+
+        async def let_go() -> None:
+            for gate in gates:  # all three are there before any is answered
+                await gate.arrived.wait()
+            for gate in gates:
+                gate.opened.set()
+
+        tasks.start_soon(let_go)
+        results = await manager.renew_all(["p2", "p1", "p0", "nobody"])
+    assert list(results) == ["p2", "p1", "p0", "nobody"]
+    assert isinstance(results["p1"], GrantRefused)
+    assert isinstance(results["nobody"], AuthRequired)
+    assert [access_of(await stored(store, f"p{number}")) for number in range(3)] == [
+        "access-made-up-0",
+        "access-made-up-0",
+        "access-made-up-2",
+    ]
+
+
+async def test_the_old_tokens_are_dead_and_the_new_ones_work(
+    sandbox: Sandbox, manager: TokenManager, clock: Clock, store: SealedStore
+) -> None:
+    before = await store.save(await issued_by(sandbox), expected=0)
+    clock.now = EXPIRED
+    async with manager:
+        after = await manager.get("default")
+    assert not await sandbox.token_active(plain(before.tokens.refresh))
+    assert await sandbox.token_active(access_of(after))
+    assert await sandbox.token_active(plain(after.tokens.refresh))
+    assert await sandbox.renewals() == 1
+
+
+# While another process renews
+
+
+async def test_a_valid_token_does_not_wait_for_a_hanging_renewal(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server, tmp_path: Path
+) -> None:
+    """H-D8: neither at once nor at the end of the command."""
+    clock.now = DUE
+    async with store_at(tmp_path).lease("default"), manager:
+        assert access_of(await manager.get("default")) == access_of(saved)
+    assert server.received == []
+
+
+async def test_an_expired_token_waits_for_a_hanging_renewal_and_names_its_process(
+    tmp_path: Path, http: Http, custody: Custody, clock: Clock, saved: Credential
+) -> None:
+    """H-D8."""
+    del saved
+    clock.now = EXPIRED
+    manager = TokenManager(
+        store=store_at(tmp_path, lock_seconds=0.2), http=http, custody=custody, clock=clock
+    )
+    async with store_at(tmp_path).lease("default"), manager:
+        with pytest.raises(Busy) as caught:
+            await manager.get("default")
+    assert caught.value.holder == os.getpid()
+
+
+# From send to save
+
+
+async def cancel_by_scope(work: Callable[[], Coroutine[None, None, None]], gate: Gate) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(work)
+        await gate.arrived.wait()
+        tasks.cancel_scope.cancel()
+        gate.opened.set()
+
+
+async def cancel_natively(work: Callable[[], Awaitable[None]], gate: Gate) -> None:
+    task = asyncio.ensure_future(work())
+    await gate.arrived.wait()
+    task.cancel()
+    await anyio.lowlevel.checkpoint()
+    task.cancel()
+    gate.opened.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize("cancel", [cancel_by_scope, cancel_natively])
+async def test_cancelled_between_send_and_save_it_is_saved_first(
+    manager: TokenManager,
+    saved: Credential,
+    server: Server,
+    store: SealedStore,
+    cancel: Callable[[Callable[[], Awaitable[None]], Gate], Awaitable[None]],
+) -> None:
+    """H-D7: the command is cancelled, the token is not lost."""
+    del saved
+    gate = Gate(document(token_answer(1)))
+    server.on(TOKEN, gate)
+    came_to_an_end = False
+
+    async def command() -> None:
+        nonlocal came_to_an_end
+        async with manager:
+            await manager.renew("default", force=True)
+        came_to_an_end = True
+
+    await cancel(command, gate)
+    assert not came_to_an_end
+    assert plain((await stored(store)).tokens.refresh) == "refresh-made-up-1"
+
+
+async def test_one_caller_cancelled_does_not_cancel_the_others(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server
+) -> None:
+    """H-D7: the renewal belongs to nobody alone."""
+    del saved
+    gate = Gate(document(token_answer(1)))
+    server.on(TOKEN, gate)
+    clock.now = EXPIRED
+    served: list[str] = []
+
+    async def patient() -> None:
+        served.append(access_of(await manager.get("default")))
+
+    async with manager, anyio.create_task_group() as tasks:
+        first = asyncio.ensure_future(manager.get("default"))
+        await gate.arrived.wait()
+        tasks.start_soon(patient)
+        await anyio.wait_all_tasks_blocked()
+        first.cancel()
+        gate.opened.set()
+    assert first.cancelled()
+    assert served == ["access-made-up-1"]
+    assert len(server.received) == 1
+
+
+async def test_an_error_in_the_body_comes_out_as_it_is(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server, store: SealedStore
+) -> None:
+    """What is under way is finished all the same."""
+    del saved
+    gate = Gate(document(token_answer(1)))
+    server.on(TOKEN, gate)
+    clock.now = DUE
+
+    async def command() -> None:
+        async with manager:
+            await manager.get("default")
+            await gate.arrived.wait()
+            gate.opened.set()
+            raise KeyError("as it is")
+
+    with pytest.raises(KeyError, match="as it is"):
+        await command()
+    assert access_of(await stored(store)) == "access-made-up-1"
+
+
+async def test_outside_its_context_a_manager_is_of_no_use(manager: TokenManager) -> None:
+    with pytest.raises(RuntimeError, match="inside its own context"):
+        await manager.renew("default")

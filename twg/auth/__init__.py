@@ -1,0 +1,1 @@
+"""Sign in, renew, sign out: the core that composes protocol and store."""

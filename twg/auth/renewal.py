@@ -1,0 +1,272 @@
+"""`Renewer`: one renewal, under the credential's lease, from reading it to saving its successor.
+
+A refresh token may work only once. So the store is proven replaceable and a mark is saved before it
+is sent, and nothing cancels from send to save. The mark tells the next one of a renewal that was
+cut short (the process killed, the answer lost): the token may be spent. It is tried again all the
+same, and only the provider's refusal makes an end of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import anyio
+
+from guard.errors import GuardError
+from twg.auth.safekeeping import Successor, nobody, same
+from twg.errors import (
+    AuthExpired,
+    AuthRevoked,
+    Busy,
+    GrantRefused,
+    NetworkError,
+    StoreConflict,
+    TwgError,
+    Unavailable,
+)
+from twg.vault import Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from guard.custody import Custody
+    from guard.secret import Secret
+    from twg.auth.safekeeping import Safekeeping
+    from twg.errors import AuthError
+    from twg.http import Http
+    from twg.oauth import TokenResponse
+    from twg.vault import Credential, CredentialStore
+
+_SKEW: Final = 60.0
+_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 5.0
+
+
+def is_expired(credential: Credential, now: float) -> bool:
+    """Tell whether the access token's lifetime is over."""
+    return credential.expires_at is not None and now >= credential.expires_at
+
+
+def is_due(credential: Credential, now: float) -> bool:
+    """Tell whether the access token should be renewed and there is something to do it with."""
+    if credential.tokens.refresh is None or credential.due_at is None:
+        return False
+    # Issued in the future: the clock was set back since, so nobody knows how old it is.
+    return now >= credential.due_at or now < credential.tokens.issued_at - _SKEW
+
+
+class Renewer:
+    """Renews the credentials of one store.
+
+    Args:
+        store: Where credentials are.
+        keeping: Saves what arrives.
+        http: What requests go through.
+        custody: Takes in the tokens that arrive.
+        clock: The wall clock, in Unix seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: CredentialStore,
+        keeping: Safekeeping,
+        http: Http,
+        custody: Custody,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._keeping = keeping
+        self._http = http
+        self._custody = custody
+        self._clock = clock
+
+    async def renew(
+        self,
+        profile: str,
+        *,
+        seen: Credential | None = None,
+        force: bool = False,
+        patience: float = math.inf,
+    ) -> Credential:
+        """Renew the credential if it is due, or always with `force`; return the newest.
+
+        A cancel scope ends it before the refresh token is sent or after the answer is saved, not in
+        between. asyncio's own cancellation does at any time, so call it in a task of your own.
+
+        Args:
+            profile: The profile.
+            seen: What the caller found wanting; if the store has another access token by now, that
+                is returned.
+            force: Renew a fresh one too.
+            patience: Seconds to wait for another renewal of this credential.
+
+        Raises:
+            AuthRequired: Nobody is signed in on it.
+            AuthExpired: The sign-in lapsed, or there is nothing to renew it with.
+            AuthRevoked: The provider ended it.
+            GrantRefused: The provider refused for another reason, such as a wrong client secret.
+            NetworkError: The provider could not be reached.
+            ProtocolError: Its answer cannot be used.
+            StoreUnwritable: The store cannot keep new tokens; nothing was sent.
+            StoreCorrupt: The store cannot be opened.
+            Busy: Another process holds the credential for too long.
+        """
+        async with self._lease(profile, patience):
+            credential = await self._keeping.read(profile)
+            if seen is not None and not same(credential.tokens.access, seen.tokens.access):
+                return credential
+            now = self._clock()
+            if not (force or is_due(credential, now) or is_expired(credential, now)):
+                return credential
+            _check_renewable(credential)
+            try:
+                return await self._send(credential)
+            except (TwgError, GuardError) as error:
+                with contextlib.suppress(GuardError):  # the record may be what failed
+                    self._note("token.refresh_failed", credential, "failed", str(error))
+                raise
+
+    @contextlib.asynccontextmanager
+    async def _lease(self, profile: str, patience: float) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            with anyio.move_on_after(patience) as wait:
+                await stack.enter_async_context(self._store.lease(profile))
+            if wait.cancelled_caught:
+                raise Busy(f"the profile {profile!r}", None, patience)
+            yield
+
+    async def _send(self, credential: Credential) -> Credential:
+        await self._store.prove_replaceable()
+        doubtful = credential.used_at is not None
+        credential = await self._marked(credential)
+        try:
+            return await self._exchange(credential, doubtful=doubtful)
+        except NetworkError as error:
+            pause = _pause_after(error)
+            if pause is None:
+                raise
+        await anyio.sleep(pause)
+        # The answer may have been lost after the server had rotated: the same token, once more.
+        return await self._exchange(credential, doubtful=True)
+
+    async def _marked(self, credential: Credential) -> Credential:
+        """Save, unless it is known already, that the refresh token is about to be sent."""
+        while credential.used_at is None:
+            marked = replace(credential, used_at=self._clock())
+            try:
+                return await self._store.save(marked, expected=credential.generation)
+            except StoreConflict:
+                credential = await self._keeping.read(credential.profile)
+                _check_renewable(credential)
+        return credential
+
+    async def _exchange(self, credential: Credential, *, doubtful: bool) -> Credential:
+        spent = _refresh_token(credential)
+        with anyio.CancelScope(shield=True):
+            try:
+                answer = await self._ask(credential, spent)
+            except GrantRefused as error:
+                newest = await self._after_refusal(credential, error, doubtful=doubtful)
+            else:
+                successor = Successor(spent=spent, tokens=self._tokens(credential, answer))
+                newest = await self._keeping.save(successor, credential)
+                self._note("token.refreshed", newest, "ok")
+        return newest
+
+    async def _ask(self, credential: Credential, refresh: Secret) -> TokenResponse:
+        from twg.auth.clients import client_of  # noqa: PLC0415 - only a renewal needs the protocol
+        from twg.oauth import token  # noqa: PLC0415 - likewise
+
+        provider = credential.provider
+        client = client_of(provider, self._custody)
+        return await token.refresh(self._http, client, refresh, resource=provider.resource)
+
+    def _tokens(self, credential: Credential, answer: TokenResponse) -> Tokens:
+        return Tokens(
+            access=answer.access,
+            refresh=answer.refresh or credential.tokens.refresh,
+            token_type=answer.token_type,
+            scopes=answer.scopes or credential.tokens.scopes,
+            issued_at=self._clock(),
+            expires_in=answer.expires_in,
+        )
+
+    async def _after_refusal(
+        self, credential: Credential, error: GrantRefused, *, doubtful: bool
+    ) -> Credential:
+        """Remember that the refresh token is dead, unless another process has replaced it."""
+        if error.error != "invalid_grant":
+            # Not a word about the token: a wrong client secret (`invalid_client`, or
+            # `access_denied` at Atlassian) is a setting, and nobody signs in again for it.
+            raise error
+        found = await self._store.read(credential.profile)
+        if found is None:
+            raise nobody(credential.profile) from error
+        if not same(found.tokens.refresh, credential.tokens.refresh):
+            return found
+        refused = self._refused(found, error, doubtful=doubtful)
+        with contextlib.suppress(TwgError, GuardError):  # else the next one is told by the provider
+            await self._store.save(refused, expected=found.generation)
+        refusal = _refusal(refused)
+        if isinstance(refusal, AuthExpired):
+            self._note("session.expired", refused, "ok", str(refusal))
+        raise refusal from error
+
+    def _refused(
+        self, credential: Credential, error: GrantRefused, *, doubtful: bool
+    ) -> Credential:
+        lapses_at = credential.lapses_at
+        if lapses_at is not None and self._clock() >= lapses_at:
+            return credential.as_refused(
+                f"the sign-in lapsed after {credential.idle_days:.0f} days without use"
+            )
+        why = f"{error.host} no longer accepts this sign-in"
+        if doubtful:
+            lost = "the answer to an earlier renewal never arrived, nor did the tokens in it"
+            return credential.as_refused(f"{why}; {lost}")
+        words = error.description or error.error
+        return replace(credential.as_refused(f"{why} ({words})"), used_at=None)
+
+    def _note(self, event: str, credential: Credential, outcome: str, reason: str = "") -> None:
+        if self._custody.audit is not None:
+            self._custody.audit.record(
+                event,
+                outcome=outcome,
+                profile=credential.profile,
+                host=urlsplit(credential.provider.issuer).netloc,
+                reason=reason or None,
+            )
+
+
+def _check_renewable(credential: Credential) -> None:
+    if credential.refused is not None:
+        raise _refusal(credential)
+    _refresh_token(credential)
+
+
+def _refresh_token(credential: Credential) -> Secret:
+    if credential.tokens.refresh is None:
+        raise AuthExpired(
+            credential.profile, "the provider gave no refresh token to renew this sign-in with"
+        )
+    return credential.tokens.refresh
+
+
+def _refusal(credential: Credential) -> AuthError:
+    """Return the error for a credential that was refused; the mark tells which, for good."""
+    kind = AuthRevoked if credential.used_at is None else AuthExpired
+    return kind(credential.profile, credential.refused or "")
+
+
+def _pause_after(error: NetworkError) -> float | None:
+    """Return how long to wait before the second try; None for no second try."""
+    asked = error.retry_after if isinstance(error, Unavailable) else None
+    if asked is None:
+        return _PAUSE * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+    return asked if asked <= _LONGEST_PAUSE else None

@@ -1,0 +1,1 @@
+"""What is signed in to: one module a product family."""

@@ -1,0 +1,276 @@
+"""Atlassian's cloud: its authorization server, who is signed in, which sites, where each API is."""
+
+from __future__ import annotations
+
+import unicodedata
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
+
+from twg.errors import ConfigError, ProtocolError, Unavailable, UsageError
+from twg.http import BadBody, origin
+from twg.vault import Account, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from guard.secret import Secret
+    from twg.http import Http, Response
+    from twg.vault import Credential, Provider
+
+ISSUER: Final = "https://auth.atlassian.com"
+API_BASE: Final = "https://api.atlassian.com"
+
+# developer.atlassian.com, "OAuth 2.0 (3LO) apps": the audience and `prompt=consent` are required.
+AUTHORIZE_PARAMETERS: Final[Mapping[str, str]] = MappingProxyType(
+    {"audience": "api.atlassian.com", "prompt": "consent"}
+)
+DEFAULT_SCOPES: Final = (
+    "offline_access",
+    "read:me",
+    "read:jira-work",
+    "read:jira-user",
+    "read:confluence-content.summary",
+    "read:confluence-space.summary",
+    "search:confluence",
+)
+REDIRECT_URI: Final = "http://127.0.0.1:8716/callback"
+"""Atlassian compares it to the letter, port included, so a person registers just this one."""
+
+TOKEN_BODY: Final = "json"  # noqa: S105 - the name of an encoding
+"""How Atlassian's token endpoint is asked in its own documentation."""
+
+IDLE_DAYS: Final = 90.0
+"""Days without use after which a 3LO app's refresh token lapses."""
+
+SERVICES: Final = ("jira", "confluence", "atlassian")
+
+_USUAL_IDLE_DAYS: Final = 30.0
+_OK: Final = 200
+_UNAUTHORIZED: Final = 401
+_TOO_MANY_REQUESTS: Final = 429
+_SERVER_ERROR: Final = 500
+_MOST_DECODINGS: Final = 8
+
+
+def is_atlassian(issuer: str) -> bool:
+    """Tell whether `issuer` is Atlassian's own authorization server."""
+    return issuer.rstrip("/") == ISSUER
+
+
+def api_base(issuer: str) -> str:
+    """Return where the APIs of a provider with this issuer are.
+
+    Atlassian's are on a host of their own; any other provider's, the sandbox's too, are taken to
+    be at the issuer's origin.
+    """
+    return API_BASE if is_atlassian(issuer) else origin(issuer)
+
+
+def idle_days(issuer: str) -> float:
+    """Return after how many days without use a refresh token of this issuer is taken to lapse."""
+    return IDLE_DAYS if is_atlassian(issuer) else _USUAL_IDLE_DAYS
+
+
+async def account_of(http: Http, provider: Provider, access: Secret) -> Account | None:
+    """Ask who signed in: Atlassian's ``/me``, or the provider's userinfo endpoint.
+
+    Returns:
+        The account, or None where the provider does not tell.
+
+    Raises:
+        ProtocolError: The token that was just issued is not accepted.
+        NetworkError: The provider cannot be reached, or (`Unavailable`) not now.
+    """
+    url = provider.endpoints.userinfo
+    if url is None or is_atlassian(provider.issuer):
+        url = f"{provider.api_base}/me"
+    answer = await http.request("GET", url, pinned=provider.hosts, bearer=access)
+    # A token for one resource (RFC 8707) need not be good for the userinfo endpoint.
+    if answer.status == _UNAUTHORIZED and provider.resource is None:
+        raise _not_accepted(answer)
+    found = _json(answer)
+    if not isinstance(found, dict):
+        return None
+    identifier = _text(found, "account_id", "sub")
+    if identifier is None:
+        return None
+    return Account(
+        id=identifier,
+        name=_text(found, "name", "nickname", "preferred_username"),
+        email=_text(found, "email"),
+    )
+
+
+async def sites_of(http: Http, provider: Provider, access: Secret) -> tuple[Site, ...]:
+    """Ask which sites the person consented to (``accessible-resources``).
+
+    One site may come once for each product; it is listed once here, with all its scopes.
+
+    Returns:
+        The sites; none where the provider is another than Atlassian and has no such thing.
+
+    Raises:
+        ProtocolError: Atlassian, or one that answers in its way, gives no list.
+        NetworkError: The provider cannot be reached, or (`Unavailable`) not now.
+    """
+    url = f"{provider.api_base}/oauth/token/accessible-resources"
+    answer = await http.request("GET", url, pinned=provider.hosts, bearer=access)
+    found = _json(answer)
+    if found is None and not is_atlassian(provider.issuer):
+        return ()
+    if answer.status == _UNAUTHORIZED:
+        raise _not_accepted(answer)
+    if not isinstance(found, list):
+        raise ProtocolError(
+            f"{_host(answer)} was asked for the sites of this sign-in and gave no list "
+            f"(HTTP {answer.status})",
+            "Sign in again. If it goes on, see https://status.atlassian.com.",
+        )
+    sites: dict[str, Site] = {}
+    for site in filter(None, map(_site, found)):
+        known = sites.get(site.host)
+        scopes = tuple(dict.fromkeys((known.scopes if known else ()) + site.scopes))
+        sites[site.host] = Site(
+            host=site.host, cloud_id=site.cloud_id, name=site.name, scopes=scopes
+        )
+    return tuple(sites.values())
+
+
+def url_for(credential: Credential, service: str, path: str, site: str | None = None) -> str:
+    """Return the URL of `path` at `service` for this credential.
+
+    Args:
+        credential: Whose sites count.
+        service: One of `SERVICES`.
+        path: Begins with one slash; may carry a query.
+        site: The host of the site; None for the credential's default.
+
+    Raises:
+        UsageError: An unknown service, or a path that leads elsewhere.
+        ConfigError: The site was not consented to, or there is none.
+    """
+    if service not in SERVICES:
+        raise UsageError(f"{service!r} is not a service", f"Known are {', '.join(SERVICES)}.")
+    _check_path(path)
+    base = credential.provider.api_base.rstrip("/")
+    if service != "atlassian":
+        base = f"{base}/ex/{service}/{_cloud_id(credential, site)}"
+    url = f"{base}{path}"
+    if origin(url) != origin(credential.provider.api_base):
+        raise UsageError("the path leads to another host")
+    return url
+
+
+def _cloud_id(credential: Credential, host: str | None) -> str:
+    wanted = credential.site if host is None else host.lower()
+    for site in credential.sites:
+        if site.host == wanted:
+            return site.cloud_id
+    consented = ", ".join(site.host for site in credential.sites) or "none"
+    if wanted is None:
+        raise ConfigError(
+            "this sign-in covers no site", "Sign in again and choose a site on the consent page."
+        )
+    raise ConfigError(
+        f"this sign-in does not cover the site {wanted} (it covers: {consented})",
+        "Use one of those, or sign in again and choose that site on the consent page.",
+    )
+
+
+def _check_path(path: str) -> None:
+    """Refuse a path that leads elsewhere for anyone who reads it on the way.
+
+    Decided on the characters, before anything parses them, and again on what is left when they are
+    decoded: a gateway may decode once, and what stands behind it again.
+    """
+    if not path.startswith("/"):
+        raise UsageError(
+            "the path must begin with one slash and name no host", "For example: /rest/api/3/myself"
+        )
+    if set(path) & {"#", "\\"} or not all("!" <= character <= "~" for character in path):
+        raise UsageError(
+            "the path holds a `#`, a backslash, a space or a character that is not plain ASCII",
+            "Percent-encode it.",
+        )
+    for step in _decodings(path.partition("?")[0]):
+        if "\\" in step or any(unicodedata.category(character) == "Cc" for character in step):
+            raise UsageError("the path holds a backslash or a control character, encoded")
+        if step.startswith("//"):
+            raise UsageError("the path must begin with one slash and name no host")
+        # Some servers drop what follows a semicolon before they climb.
+        if any(part.partition(";")[0] in {".", ".."} for part in step.split("/")):
+            raise UsageError("the path must not hold `.` or `..` as a part")
+
+
+def _decodings(path: str) -> list[str]:
+    """Return the path as it is and as it comes out of decoding it, again and again."""
+    steps = [path]
+    while len(steps) < _MOST_DECODINGS:
+        plain = unicodedata.normalize("NFKC", unquote(steps[-1]))
+        if plain == steps[-1]:
+            return steps
+        steps.append(plain)
+    raise UsageError("the path is percent-encoded over and over", "Encode it once.")
+
+
+def _not_accepted(answer: Response) -> ProtocolError:
+    return ProtocolError(f"{_host(answer)} does not accept the token that was just issued")
+
+
+def _json(answer: Response) -> Any:
+    """Return the answer's JSON; None for anything but a successful one."""
+    if answer.status >= _SERVER_ERROR or answer.status == _TOO_MANY_REQUESTS:
+        words = f"it answered HTTP {answer.status}"
+        raise Unavailable(_host(answer), words, status=answer.status)
+    if answer.status != _OK:
+        return None
+    try:
+        return answer.json()
+    except BadBody:
+        return None
+
+
+def _host(answer: Response) -> str:
+    return urlsplit(answer.url).netloc
+
+
+def _text(found: Mapping[str, Any], *names: str) -> str | None:
+    for name in names:
+        # They are shown on terminals: what could steer one goes, direction marks included.
+        value = found.get(name)
+        text = "".join(filter(str.isprintable, value)) if isinstance(value, str) else ""
+        if text:
+            return text
+    return None
+
+
+def _site(entry: Any) -> Site | None:
+    if not isinstance(entry, dict):
+        return None
+    cloud_id, url, scopes = entry.get("id"), entry.get("url"), entry.get("scopes")
+    # It becomes part of a path.
+    if not isinstance(cloud_id, str) or not cloud_id.isascii():
+        return None
+    if not cloud_id.replace("-", "").isalnum():
+        return None
+    host = _site_host(url)
+    if host is None:
+        return None
+    return Site(
+        host=host,
+        cloud_id=cloud_id,
+        name=_text(entry, "name"),
+        scopes=tuple(filter(_is_word, scopes)) if isinstance(scopes, list) else (),
+    )
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable()
+
+
+def _site_host(url: Any) -> str | None:
+    try:
+        return urlsplit(origin(url)).netloc.removesuffix(":443") if isinstance(url, str) else None
+    except ConfigError:
+        return None
