@@ -1,4 +1,4 @@
-"""Fixtures every test shares: one asyncio backend, and an environment with no agent and no secret in it."""
+"""Fixtures that every test shares."""
 
 import pytest
 

@@ -1,0 +1,57 @@
+"""Fixtures: an installation to run `twg` on, a sandbox, and a server that a test scripts."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from guard import agents, logs
+from tests.cli.console import Console, standard_input
+from tests.oauth.servers import serving
+from tests.sandbox.running import SandboxHandle
+from twg import sandbox as sandboxes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.oauth.servers import Server
+
+
+@pytest.fixture
+def console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
+    """An installation that keeps its key in a file: the key ring of whoever tests is not touched.
+
+    Who started the test runner does not count as having started `twg`.
+    """
+    monkeypatch.setattr(agents, "detect", partial(agents.detect, ancestors=tuple))
+    one = Console(tmp_path)
+    one.settings('[storage]\nkey = "file"\n')
+    null = os.open(os.devnull, os.O_RDONLY)
+    with standard_input(null):
+        yield one
+    os.close(null)
+    logs.reset()
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxHandle]:
+    """A sandbox that plays the person; one for all tests, which compare what it counts."""
+    state_dir = tmp_path_factory.mktemp("sandbox") / "state"
+    status = anyio.run(partial(sandboxes.start, state_dir, auto_approve=True))
+    yield SandboxHandle(status, state_dir)
+    anyio.run(sandboxes.stop, state_dir)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(serving()) as running,
+    ):
+        yield running

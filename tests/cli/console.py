@@ -1,0 +1,220 @@
+"""`twg` at a test's hands: run in this process, or as an orphan without a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from guard import audit
+from tests.auth.parts import credential_at, issued_by
+from tests.cli import orphanage
+from tests.rigs.surroundings import FakeBrowser, clean_env
+from tests.roads.traveller import Traveller
+from tests.vault.samples import store_at
+from twg.cli.main import run
+from twg.http import Http
+from twg.products import atlassian
+from twg.vault import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from tests.sandbox.running import SandboxHandle
+    from twg.vault import Credential
+
+ORPHANAGE = Path(orphanage.__file__)
+SITES = (
+    Site(host="one.example.net", cloud_id="c1", name="One"),
+    Site(host="two.example.net", cloud_id="c2", name="Two"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A command that has ended.
+
+    Attributes:
+        status: Its exit status.
+        out: Its standard output.
+        err: Its standard error.
+    """
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The one JSON document on standard output."""
+        found: dict[str, Any] = json.loads(self.out)
+        assert self.out.endswith("}\n"), self.out
+        return found
+
+    @property
+    def data(self) -> Any:
+        """What a command with `-o json` gave."""
+        assert self.document["ok"] is True, self.out
+        return self.document["data"]
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """Why a command with `-o json` failed."""
+        assert self.document["ok"] is False, self.out
+        found: dict[str, Any] = self.document["error"]
+        assert found["exit_code"] == self.status
+        return found
+
+
+@dataclass
+class Console:
+    """A person's installation, and `twg` run on it.
+
+    Attributes:
+        root: Home, configuration and state stand below it.
+        more: Further variables of the environment.
+        ended: All commands so far.
+    """
+
+    root: Path
+    more: dict[str, str] = field(default_factory=dict)
+    ended: list[Ended] = field(default_factory=list)
+
+    @property
+    def env(self) -> dict[str, str]:
+        return clean_env(self.root) | self.more
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    def twg(self, *words: str, status: int | None = 0, **more: str) -> Ended:
+        """Run `twg` in this process; it must end with `status` unless that is None."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            found = run(words, self.env | more)
+        return self._checked(Ended(found, out.getvalue(), err.getvalue()), status)
+
+    def apart(
+        self,
+        *words: str,
+        status: int | None = 0,
+        stdin: int = subprocess.DEVNULL,
+        under: Sequence[str] = (),
+        **more: str,
+    ) -> Ended:
+        """Run `twg` as an orphan that has no terminal.
+
+        Args:
+            words: The command line.
+            status: The exit status it must end with; None for any.
+            stdin: Its standard input.
+            under: A program that is given the command line to run, and its first arguments.
+            more: Further variables.
+        """
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", ORPHANAGE, *under, "twg", *words],
+            env=self.env | more,
+            stdin=stdin,
+            capture_output=True,
+            check=False,
+            timeout=2 * orphanage.LONGEST_LIFE,
+        )
+        return self._checked(
+            Ended(done.returncode, done.stdout.decode(), done.stderr.decode()), status
+        )
+
+    def _checked(self, ended: Ended, status: int | None) -> Ended:
+        self.ended.append(ended)
+        assert status in {None, ended.status}, ended
+        assert "Traceback" not in ended.err
+        return ended
+
+    def settings(self, text: str) -> None:
+        """Write `config.toml`."""
+        self.config.mkdir(mode=0o700, exist_ok=True)
+        path = self.config / "config.toml"
+        path.touch(mode=0o600)
+        path.write_text(text)
+
+    def records(self, event: str | None = None) -> list[dict[str, Any]]:
+        """Return the audit record, or what it has of one event; its chain must be whole."""
+        path = self.state / "audit.jsonl"
+        audit.verify(path, audit.load_or_create_key(self.state / "audit.key"))
+        lines = path.read_text().splitlines() if path.exists() else []
+        records = [json.loads(line) for line in lines]
+        return [one for one in records if event in {None, one["event"]}]
+
+    def traces_of(self, *secrets: str) -> list[str]:
+        """Name every file and output that holds one of `secrets`, as it is or encoded."""
+        seen = [text for ended in self.ended for text in (ended.out, ended.err)]
+        person = Traveller(self.root, FakeBrowser(self.root, self.root), seen=seen)
+        return person.traces_of(secrets)
+
+    def sign_in(
+        self, sandbox: SandboxHandle, profile: str = "default", *, age: float = 0, **changes: Any
+    ) -> Credential:
+        """Have somebody signed in at the sandbox, `age` seconds ago."""
+        return anyio.run(self._sign_in, sandbox, profile, age, changes)
+
+    async def _sign_in(
+        self, sandbox: SandboxHandle, profile: str, age: float, changes: dict[str, Any]
+    ) -> Credential:
+        credential = await issued_by(sandbox, profile)
+        async with Http() as http:
+            asked = http, credential.provider, credential.tokens.access
+            account = await atlassian.account_of(*asked)
+            sites = await atlassian.sites_of(*asked)
+        return await self._save(
+            credential.with_identity(account=account, sites=sites, site=sites[0].host), age, changes
+        )
+
+    def sign_in_at(
+        self, url: str, profile: str = "default", *, age: float = 0, **changes: Any
+    ) -> Credential:
+        """Have somebody signed in, with made-up tokens, at a server that a test scripts."""
+        credential = credential_at(url, profile, sites=SITES, site=SITES[0].host)
+        return anyio.run(self._save, credential, age, changes)
+
+    async def _save(
+        self, credential: Credential, age: float, changes: dict[str, Any]
+    ) -> Credential:
+        issued_at = time.time() - age
+        dated = replace(
+            credential,
+            tokens=replace(credential.tokens, issued_at=issued_at),
+            signed_in_at=issued_at,
+            refreshed_at=issued_at,
+        )
+        return await store_at(self.root).save(replace(dated, **changes), expected=None)
+
+
+@contextlib.contextmanager
+def standard_input(descriptor: int) -> Iterator[None]:
+    """Have this process's standard input be `descriptor` for a while."""
+    kept = os.dup(0)
+    os.dup2(descriptor, 0)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
+
+
+def request_count(sandbox: SandboxHandle) -> int:
+    """Return how many requests the sandbox has seen so far, the test's own look not counted."""
+    requests: Iterable[int] = anyio.run(sandbox.stats)["requests"].values()
+    return sum(requests)

@@ -1,0 +1,102 @@
+"""Where the sealing key lives: in an unlocked key ring, in a file, and never at a hanging one's."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.rigs.keyring_session import keyring_session
+from tests.roads.traveller import traveller
+from tests.sandbox.running import running_sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.roads.traveller import Traveller
+    from tests.sandbox.running import SandboxHandle
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+async def sandbox(tmp_path: Path) -> AsyncIterator[SandboxHandle]:
+    async with running_sandbox(tmp_path, auto_approve=True) as running:
+        yield running
+
+
+async def sign_in(person: Traveller) -> str:
+    """Sign in with a code that the sandbox approves by itself."""
+    return await person.gets("login", "--sandbox", "--device")
+
+
+async def test_an_unlocked_key_ring_keeps_the_key(tmp_path: Path, sandbox: SandboxHandle) -> None:
+    async with keyring_session("unlocked") as session:
+        person = traveller(tmp_path, **session.env)
+        assert "the key is in your system's key ring" in await sign_in(person)
+        kept = await session.secrets()
+
+    header = json.loads((person.config / "auth.conf").read_text())["header"]
+    assert header["key"]["location"] == "keyring"
+    assert header["key"]["id"] in {one.attributes.get("username") for one in kept}
+    assert list(person.state.glob("*.key")) == [person.state / "audit.key"]
+    assert person.traces_of([one.secret.decode() for one in kept]) == []
+    assert person.traces_of(await sandbox.issued()) == []
+
+
+async def test_without_a_key_ring_the_key_is_in_a_private_file(
+    tmp_path: Path, sandbox: SandboxHandle
+) -> None:
+    async with keyring_session("absent") as session:
+        person = traveller(tmp_path, **session.env)
+        shown = await sign_in(person)
+        doctor = await person.gets("doctor", "--offline")
+
+    assert "the key is in the private file" in shown
+    assert "twg doctor" in shown
+    assert "A key ring would protect the key better: there is no key ring" in doctor
+    keys = list(person.state.glob("auth-*.key"))
+    assert [path.stat().st_mode & 0o777 for path in keys] == [0o600]
+    assert person.traces_of(await sandbox.issued()) == []
+
+
+async def test_a_hanging_key_ring_hangs_nothing(tmp_path: Path, sandbox: SandboxHandle) -> None:
+    """It is left behind after its time, and the person is told (H-E3)."""
+    async with keyring_session("stopped") as session:
+        person = traveller(tmp_path, **session.env)
+        person.config.mkdir(mode=0o700)
+        settings = person.config / "config.toml"
+        settings.touch(mode=0o600)
+        settings.write_text("[storage]\nkeyring_seconds = 1\n")
+        await sign_in(person)
+        doctor = await person.gets("doctor", "--offline")
+
+    assert "did not answer within 1 second" in doctor
+    assert len(list(person.state.glob("auth-*.key"))) == 1
+    assert person.traces_of(await sandbox.issued()) == []
+
+
+async def test_a_key_ring_that_hangs_later_keeps_the_sign_in(
+    tmp_path: Path, sandbox: SandboxHandle
+) -> None:
+    """The key may come back, so the file stays, and says so (H-E3)."""
+    async with keyring_session("unlocked") as session:
+        person = traveller(tmp_path, **session.env)
+        await sign_in(person)
+        settings = person.config / "config.toml"
+        settings.touch(mode=0o600)
+        settings.write_text("[storage]\nkeyring_seconds = 1\n")
+        before = (person.config / "auth.conf").read_bytes()
+        session.stop_daemon()
+
+        error = await person.asks("api", "atlassian", "/me", status=74)
+        assert error["code"] == "STORE_CORRUPT"
+        assert "did not answer" in error["message"]
+        await person.asks("login", "--sandbox", "--device", status=74)
+        assert (person.config / "auth.conf").read_bytes() == before
+
+        session.resume_daemon()
+        assert (await person.asks("api", "atlassian", "/me"))["email"]
+    assert person.traces_of(await sandbox.issued()) == []

@@ -1,0 +1,1 @@
+"""The `twg` command: a file a command group, each thin over the core."""

@@ -1,0 +1,106 @@
+"""`twg api`: an authenticated call, its answer, and never the credential."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncclick as click
+
+from twg.cli.command import command
+from twg.errors import AuthExpired, HttpError
+
+if TYPE_CHECKING:
+    from twg.auth.tokens import TokenManager
+    from twg.cli.wiring import Wiring
+    from twg.http import Http, Response
+    from twg.vault import Credential
+
+_UNAUTHORIZED: Final = 401
+_FIRST_ERROR: Final = 400
+_LARGEST_ANSWER: Final = 64 * 1024 * 1024
+_SECONDS: Final = 60.0
+
+
+@command(
+    "api",
+    params=[
+        click.Argument(["service"], metavar="SERVICE"),
+        click.Argument(["path"], metavar="PATH"),
+        click.Option(["--site"], metavar="HOST", help="Call this site, not the default one."),
+        click.Option(["-i", "--include"], is_flag=True, help="Show status and headers, too."),
+    ],
+)
+async def api(wiring: Wiring, *, service: str, path: str, site: str | None, include: bool) -> None:
+    """Get PATH from SERVICE: jira, confluence, or atlassian (api.atlassian.com).
+
+    Base address, site and credential follow from the sign-in. For example:
+    `twg api jira /rest/api/3/myself`
+    """
+    async with wiring.http() as http, wiring.token_manager(http) as tokens:
+        answer = await _call(tokens, http, await wiring.profile(), service, path, site)
+    if answer.status >= _FIRST_ERROR:
+        raise HttpError(answer.status, _host(answer), _data(answer, include=include))
+    if wiring.output.mode == "json":
+        wiring.output.result(_data(answer, include=include), [])
+    else:
+        wiring.output.raw(_text(answer, include=include))
+
+
+async def _call(
+    tokens: TokenManager, http: Http, profile: str, service: str, path: str, site: str | None
+) -> Response:
+    from twg.products import atlassian  # noqa: PLC0415 - httpx only where it is used
+
+    credential = await tokens.get(profile)
+    url = atlassian.url_for(credential, service, path, site)
+    answer = await _get(http, credential, url)
+    if answer.status != _UNAUTHORIZED or credential.tokens.refresh is None:
+        return answer
+    # The server's clock and mind count, not ours: renew once, then believe it.
+    renewed = await tokens.renew(profile, seen=credential, force=True)
+    answer = await _get(http, renewed, url)
+    if answer.status == _UNAUTHORIZED:
+        raise AuthExpired(
+            profile, f"{service} does not accept this sign-in, nor did a renewal change that"
+        )
+    return answer
+
+
+async def _get(http: Http, credential: Credential, url: str) -> Response:
+    return await http.request(
+        "GET",
+        url,
+        pinned=credential.hosts,
+        bearer=credential.tokens.access,
+        limit=_LARGEST_ANSWER,
+        deadline=_SECONDS,
+    )
+
+
+def _host(answer: Response) -> str:
+    from urllib.parse import urlsplit  # noqa: PLC0415 - only for the message
+
+    return urlsplit(answer.url).netloc
+
+
+def _data(answer: Response, *, include: bool) -> Any:
+    """Return the answer as JSON values: the body where it is JSON, else its text."""
+    from twg.http import BadBody  # noqa: PLC0415 - httpx only where it is used
+
+    try:
+        body = answer.json() if answer.body else None
+    except BadBody:
+        body = _decoded(answer)
+    if not include:
+        return body
+    return {"status": answer.status, "headers": dict(answer.headers), "body": body}
+
+
+def _text(answer: Response, *, include: bool) -> str:
+    """Return the answer as it came: to parse it again would change its numbers."""
+    head = [f"HTTP {answer.status}", *(f"{n}: {v}" for n, v in answer.headers.items()), ""]
+    return "\n".join([*(head if include else []), _decoded(answer)])
+
+
+def _decoded(answer: Response) -> str:
+    return answer.body.decode("utf-8", "replace")

@@ -1,0 +1,183 @@
+"""`twg auth`: look at sign-ins, switch between them, renew them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import asyncclick as click
+
+from twg.cli.command import Group, command
+from twg.cli.sign_ins import (
+    as_data,
+    freshness_in_words,
+    lapse_in_words,
+    protection_in_words,
+    state_of,
+)
+from twg.errors import AuthRequired, ConfigError, PartialFailure, TwgError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twg.cli.wiring import Wiring
+    from twg.vault import Credential, CredentialSummary, Header
+
+
+@command("status")
+async def status(wiring: Wiring) -> None:
+    """Show who is signed in, where, how it is kept and how fresh it is.
+
+    Looks at this device only: nothing is sent and no secret is opened.
+    """
+    header = await wiring.store.summaries()
+    summary = _of(header, await wiring.profile())
+    now = time.time()
+    rows = {
+        "Profile": summary.profile + (" (active)" if header.active == summary.profile else ""),
+        "Account": _who(summary),
+        "Provider": f"{summary.provider} ({summary.issuer})",
+        "Site": summary.site or "none",
+        "Access": freshness_in_words(summary, now),
+        "Stay away": lapse_in_words(summary, now),
+        "Stored in": wiring.shown(wiring.settings.auth_conf),
+        "Protection": protection_in_words(header.key, wiring),
+    }
+    wiring.output.result(as_data(header, summary, wiring), _columns(rows))
+
+
+@command("list")
+async def list_profiles(wiring: Wiring) -> None:
+    """List all sign-ins; the active one has a star."""
+    header = await wiring.store.summaries()
+    now = time.time()
+    lines = [
+        f"{'*' if name == header.active else ' '} {name:{_widest(header.profiles)}}  "
+        f"{_who(one)}  {one.site or one.issuer}  {state_of(one, now)}"
+        for name, one in sorted(header.profiles.items())
+    ]
+    found = [as_data(header, one, wiring) for _, one in sorted(header.profiles.items())]
+    wiring.output.result(
+        {"active": header.active, "profiles": found},
+        lines or ["Nobody is signed in. `twg login` does that."],
+    )
+
+
+@command("switch", params=[click.Argument(["profile"])])
+async def switch(wiring: Wiring, *, profile: str) -> None:
+    """Make PROFILE the one that is used where none is named."""
+    await wiring.store.activate(profile)
+    wiring.output.result({"active": profile}, [f"✔ {profile} is the active profile now."])
+
+
+@command("site", params=[click.Argument(["host"], required=False)])
+async def site(wiring: Wiring, *, host: str | None) -> None:
+    """Show the sites of this sign-in, or make HOST the default one."""
+    profile = await wiring.profile()
+    if host is not None:
+        await _set_site(wiring, profile, host.lower())
+    summary = _of(await wiring.store.summaries(), profile)
+    wiring.output.result(
+        {"profile": profile, "site": summary.site, "sites": [s.host for s in summary.sites]},
+        [f"{'*' if s.host == summary.site else ' '} {s.host}" for s in summary.sites]
+        or ["This sign-in covers no site."],
+    )
+
+
+@command(
+    "refresh",
+    params=[
+        click.Option(["--force"], is_flag=True, help="Renew what is still fresh, too."),
+        click.Option(["--all", "every"], is_flag=True, help="Every profile, at the same time."),
+    ],
+)
+async def refresh(wiring: Wiring, *, force: bool, every: bool) -> None:
+    """Renew sign-ins of which 75 % of the lifetime has passed; nothing is sent for others."""
+    header = await wiring.store.summaries()
+    profiles = sorted(header.profiles) if every else [await wiring.profile()]
+    wanted = [
+        name
+        for name in profiles
+        if force or name not in header.profiles or _needs_renewal(header.profiles[name])
+    ]
+    renewed: Mapping[str, Credential | TwgError] = {}
+    if wanted:
+        async with wiring.http() as http, wiring.token_manager(http) as tokens:
+            renewed = await tokens.renew_all(wanted, force=force)
+    _tell_renewed(wiring, [name for name in profiles if name not in wanted], renewed, every=every)
+
+
+def _needs_renewal(summary: CredentialSummary) -> bool:
+    return state_of(summary, time.time()) != "fresh"
+
+
+def _tell_renewed(
+    wiring: Wiring,
+    fresh: list[str],
+    renewed: Mapping[str, Credential | TwgError],
+    *,
+    every: bool,
+) -> None:
+    failed = {name: one for name, one in renewed.items() if isinstance(one, TwgError)}
+    done = [name for name in renewed if name not in failed]
+    if failed and not every:
+        raise next(iter(failed.values()))
+    data: dict[str, Any] = {"renewed": done, "fresh": fresh}
+    if failed:
+        raise PartialFailure(
+            f"{len(failed)} of {len(fresh) + len(renewed)} sign-ins could not be renewed",
+            {name: str(error) for name, error in failed.items()},
+            done=data,
+        )
+    lines = [f"✔ {name} was renewed." for name in done]
+    lines += [f"✔ {name} is fresh; nothing was sent." for name in fresh]
+    wiring.output.result(data, lines or ["Nobody is signed in."])
+
+
+async def _set_site(wiring: Wiring, profile: str, host: str) -> None:
+    credential = await wiring.store.read(profile)
+    if credential is None:
+        raise _nobody(profile)
+    covered = [one.host for one in credential.sites]
+    if host not in covered:
+        raise ConfigError(
+            f"this sign-in does not cover the site {host} (it covers: "
+            f"{', '.join(covered) or 'none'})",
+            "Name one of those, or run `twg login --force` and choose it on the consent page.",
+        )
+    await wiring.store.save(replace(credential, site=host), expected=credential.generation)
+
+
+def _of(header: Header, profile: str) -> CredentialSummary:
+    if profile not in header.profiles:
+        raise _nobody(profile)
+    return header.profiles[profile]
+
+
+def _nobody(profile: str) -> AuthRequired:
+    return AuthRequired(profile, f"nobody is signed in on the profile {profile!r}")
+
+
+def _who(summary: CredentialSummary) -> str:
+    account = summary.account
+    if account is None:
+        return "(the provider did not say who)"
+    named = account.name or account.id
+    return f"{named} <{account.email}>" if account.email else named
+
+
+def _columns(rows: Mapping[str, str | None]) -> list[str]:
+    told = {name: value for name, value in rows.items() if value is not None}
+    return [f"{name:{_widest(told)}}  {value}" for name, value in told.items()]
+
+
+def _widest(names: Mapping[str, object]) -> int:
+    return max((len(name) for name in names), default=0)
+
+
+auth = Group(
+    "auth",
+    help="Look at sign-ins, switch between them, renew them.",
+    commands=[status, list_profiles, switch, site, refresh],
+)

@@ -1,0 +1,154 @@
+"""How a command is declared: global options anywhere, imports late, guards before it runs."""
+
+from __future__ import annotations
+
+import importlib
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncclick as click
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from twg.cli.wiring import Wiring
+
+HELP_NAMES: Final = {"help_option_names": ["-h", "--help"]}
+
+
+class Command(click.Command):
+    """A command that takes the global options too, wherever they stand."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("context_settings", HELP_NAMES)
+        super().__init__(*args, **kwargs)
+        self.params.extend(global_options())
+
+
+class Group(click.Group):
+    """A group whose commands are imported when they are called.
+
+    Args:
+        lazy: Command name to (``module:attribute``, one line of help).
+    """
+
+    def __init__(
+        self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **kwargs: Any
+    ) -> None:
+        kwargs.setdefault("context_settings", HELP_NAMES)
+        super().__init__(*args, **kwargs)
+        self._lazy = dict(lazy or {})
+        self.params.extend(global_options())
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all names, in the order they were declared in: the order a newcomer needs them."""
+        return [*self._lazy, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command, or None if there is none of this name."""
+        if cmd_name in self._lazy:
+            module, _, attribute = self._lazy[cmd_name][0].partition(":")
+            found: click.Command = getattr(importlib.import_module(module), attribute)
+            return found
+        return super().get_command(ctx, cmd_name)
+
+    async def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; for one that is misspelt, the lazy ones are suggested too."""
+        try:
+            return await super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            raise click.NoSuchCommand(
+                error.command_name, possibilities=self.list_commands(ctx), ctx=ctx
+            ) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands' lines of help, importing none of the lazy ones."""
+        del ctx  # the lines are known without it
+        rows = [(name, line) for name, (_, line) in self._lazy.items()]
+        rows += [
+            (name, command.get_short_help_str(60))
+            for name, command in self.commands.items()
+            if not command.hidden
+        ]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+
+def global_options() -> list[click.Option]:
+    """Return fresh global options; a later one on the line wins."""
+    return [
+        click.Option(
+            ["-o", "--output"],
+            type=click.Choice(["text", "json"]),
+            expose_value=False,
+            callback=_remember("output"),
+            help="Print text or one JSON document.",
+        ),
+        click.Option(
+            ["-v", "--verbose"],
+            is_flag=True,
+            expose_value=False,
+            callback=_remember("verbose"),
+            help="Show a structured log on stderr.",
+        ),
+        click.Option(
+            ["--profile"],
+            metavar="NAME",
+            expose_value=False,
+            callback=_remember("profile"),
+            help="Use this profile (account).",
+        ),
+    ]
+
+
+def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def callback(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
+        if value:
+            setattr(ctx.find_root().obj.options, name, value)
+
+    return callback
+
+
+def command(
+    name: str,
+    *,
+    human_only: bool = False,
+    takes_secret: bool = False,
+    short: str | None = None,
+    params: Sequence[click.Parameter] = (),
+) -> Callable[[Callable[..., Awaitable[None]]], Command]:
+    """Declare a command; its function gets the `Wiring` first, then the options by name.
+
+    Args:
+        name: The word on the command line.
+        human_only: An agent is refused before anything else happens.
+        takes_secret: A pipe as standard input and secrets in the environment are refused.
+        short: One line of help; the docstring's first one by default.
+        params: Its own options and arguments.
+    """
+
+    def declare(function: Callable[..., Awaitable[None]]) -> Command:
+        @wraps(function)
+        async def callback(**values: Any) -> None:
+            context = click.get_current_context()
+            wiring: Wiring = context.find_root().obj
+            wiring.begin(context.command_path, takes_secret=takes_secret, human_only=human_only)
+            await function(wiring, **values)
+
+        return Command(
+            name,
+            callback=callback,
+            params=list(params),
+            help=_plain_help(function.__doc__),
+            short_help=short,
+        )
+
+    return declare
+
+
+def _plain_help(docstring: str | None) -> str:
+    # What a reader of the code needs (Args, Raises) is not what a person at a terminal needs.
+    return (docstring or "").partition("\n    Args:")[0].partition("\n    Raises:")[0]

@@ -1,0 +1,272 @@
+"""`twg doctor`: a line a check, and what to do about each that failed."""
+
+from __future__ import annotations
+
+import platform
+import stat
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+import asyncclick as click
+from anyio import to_thread
+
+from guard.errors import GuardError
+from twg.cli.command import command
+from twg.cli.moments import duration
+from twg.cli.sign_ins import protection_in_words, why_no_keyring
+from twg.errors import PartialFailure, TwgError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from twg.cli.wiring import Wiring
+    from twg.http import Http
+    from twg.vault import Credential
+
+Status = Literal["ok", "failed", "note"]
+
+_MARKS: Final[dict[Status, str]] = {"ok": "✔", "failed": "✘", "note": "·"}
+_OLDEST_PYTHON: Final = (3, 11)
+_SKEW_SECONDS: Final = 60.0
+_OTHERS: Final = 0o077
+
+# Variables that make other programs read certificates, write keys or go through proxies; twg obeys
+# none of them, but whoever set them may wonder.
+_HOSTILE: Final = (
+    "SSLKEYLOGFILE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTP_PROXY",
+    "ALL_PROXY",
+    "PYTHON_KEYRING_BACKEND",
+    "NETRC",
+    "PYTHONSTARTUP",
+    "PYTHONINSPECT",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One line of the doctor's.
+
+    Attributes:
+        name: What was looked at.
+        status: ``ok``, ``failed``, or ``note``: nothing is wrong, but one may want to know.
+        detail: What was found.
+        fix: What to do, where something is wrong.
+    """
+
+    name: str
+    status: Status
+    detail: str
+    fix: str | None = None
+
+    def as_dict(self) -> dict[str, str | None]:
+        """Return it as JSON values."""
+        return {"name": self.name, "status": self.status, "detail": self.detail, "fix": self.fix}
+
+
+@command(
+    "doctor",
+    params=[
+        click.Option(["--offline"], is_flag=True, help="Look at this device only."),
+        click.Option(["--fix"], is_flag=True, help="Mend owners' modes of twg's own files first."),
+    ],
+)
+async def doctor(wiring: Wiring, *, offline: bool, fix: bool) -> None:
+    """Check this installation: files, key, audit record, provider, sign-in, surroundings.
+
+    Ends with 0 only where nothing failed.
+    """
+    if fix:
+        for line in await to_thread.run_sync(lambda: list(_mended(wiring))):
+            wiring.output.say(line)
+    checks = [check async for check in _checks(wiring, offline=offline)]
+    failed = {check.name: _with_fix(check) for check in checks if check.status == "failed"}
+    found = [check.as_dict() for check in checks]
+    lines = [line for check in checks for line in _lines(check)]
+    if wiring.output.mode == "text" or not failed:
+        wiring.output.result({"checks": found}, lines)
+    if failed:
+        raise PartialFailure(
+            f"{len(failed)} of {len(checks)} checks failed",
+            failed,
+            "Mend these, then run `twg doctor` again.",
+            done={"checks": found},
+        )
+
+
+def _lines(check: Check) -> list[str]:
+    lines = [f"{_MARKS[check.status]} {check.name:12} {check.detail}"]
+    # What failed is told once more below, with what to do.
+    return [*lines, f"  {'':12} {check.fix}"] if check.fix and check.status == "note" else lines
+
+
+def _with_fix(check: Check) -> str:
+    return f"{check.detail}. {check.fix}" if check.fix else check.detail
+
+
+async def _checks(wiring: Wiring, *, offline: bool) -> AsyncIterator[Check]:
+    yield _python()
+    async for check in _storage(wiring):
+        yield check
+    yield await to_thread.run_sync(_audit, wiring)
+    yield _variables(wiring)
+    yield _agent(wiring)
+    async for check in _sign_in(wiring, offline=offline):
+        yield check
+
+
+def _python() -> Check:
+    version = f"{platform.python_implementation()} {platform.python_version()}"
+    if sys.version_info < _OLDEST_PYTHON:
+        return Check(
+            name="python", status="failed", detail=version, fix="Install Python 3.11 or newer."
+        )
+    return Check(name="python", status="ok", detail=version)
+
+
+async def _storage(wiring: Wiring) -> AsyncIterator[Check]:
+    condition = await wiring.store.describe()
+    if condition.problems:
+        for problem in condition.problems:
+            yield Check(name="store", status="failed", detail=problem)
+        return
+    shown = wiring.shown(wiring.settings.auth_conf)
+    if condition.key is None:
+        yield Check(name="store", status="note", detail=f"{shown} is not there yet")
+        return
+    for state in condition.files:
+        if state.mode is not None:
+            where = wiring.shown(state.path)
+            yield Check(name="files", status="ok", detail=f"{where} has mode {state.mode}")
+    kept = "1 sign-in" if condition.profiles == 1 else f"{condition.profiles} sign-ins"
+    yield Check(name="store", status="ok", detail=f"{shown} opens and can be replaced; {kept}")
+    in_file = condition.key.location == "file"
+    yield Check(
+        name="key",
+        status="note" if in_file else "ok",
+        detail=protection_in_words(condition.key, wiring),
+        fix=why_no_keyring(condition.key),
+    )
+
+
+def _audit(wiring: Wiring) -> Check:
+    from guard import audit  # noqa: PLC0415 - only here and where it is written
+
+    state = wiring.settings.state_dir
+    path = state / "audit.jsonl"
+    if not path.exists():
+        return Check(name="audit", status="note", detail="nothing is recorded yet")
+    try:
+        count = audit.verify(path, audit.load_or_create_key(state / "audit.key"))
+    except GuardError as error:
+        return Check(name="audit", status="failed", detail=str(error).rstrip("."), fix=error.remedy)
+    return Check(name="audit", status="ok", detail=f"{count} records, all in their chain")
+
+
+def _variables(wiring: Wiring) -> Check:
+    found = sorted(name for name in wiring.environ if name.upper() in _HOSTILE)
+    if not found:
+        return Check(name="environment", status="ok", detail="nothing that twg has to ignore")
+    return Check(
+        name="environment", status="note", detail=f"set, but not obeyed: {', '.join(found)}"
+    )
+
+
+def _agent(wiring: Wiring) -> Check:
+    agent = wiring.agent
+    if agent is None:
+        return Check(name="agent", status="ok", detail="none; a person runs this")
+    return Check(name="agent", status="note", detail=f"{agent.name} ({agent.sign})")
+
+
+async def _sign_in(wiring: Wiring, *, offline: bool) -> AsyncIterator[Check]:
+    try:
+        profile = await wiring.profile()
+        summary = (await wiring.store.summaries()).profiles.get(profile)
+    except TwgError:
+        return  # the store's own check has told why
+    if summary is None:
+        yield Check(name="sign-in", status="note", detail=f"nobody is signed in on {profile!r} yet")
+        return
+    if offline:
+        yield Check(name="sign-in", status="note", detail=f"{profile!r}; not tried (--offline)")
+        return
+    async with wiring.http() as http:
+        yield await _provider(http, summary.issuer)
+        try:
+            async with wiring.token_manager(http) as tokens:
+                credential = await tokens.get(profile)
+        except TwgError as error:
+            yield _failure("sign-in", error)
+            return
+        yield await _token(http, credential)
+        yield _site(credential)
+
+
+async def _provider(http: Http, issuer: str) -> Check:
+    """Look whether the provider answers, and how far our clocks are apart."""
+    try:
+        answer = await http.request("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+    except TwgError as error:
+        return _failure("provider", error)
+    there = answer.server_time()
+    skew = None if there is None else time.time() - there
+    if skew is not None and abs(skew) > _SKEW_SECONDS:
+        how = "ahead of" if skew > 0 else "behind"
+        return Check(
+            name="provider",
+            status="failed",
+            detail=f"{issuer} answers, but this clock is {duration(abs(skew))} {how} its",
+            fix="Set this machine's clock.",
+        )
+    clock = "" if skew is None else "; the clocks agree"
+    return Check(name="provider", status="ok", detail=f"{issuer} answers{clock}")
+
+
+async def _token(http: Http, credential: Credential) -> Check:
+    from twg.products import atlassian  # noqa: PLC0415 - httpx only where it is used
+
+    try:
+        account = await atlassian.account_of(http, credential.provider, credential.tokens.access)
+    except TwgError as error:
+        return _failure("sign-in", error)
+    name = (account.name or account.id) if account else "nobody by name"
+    return Check(name="sign-in", status="ok", detail=f"accepted; it stands for {name}")
+
+
+def _site(credential: Credential) -> Check:
+    if credential.site is None:
+        return Check(name="site", status="note", detail="this sign-in covers no site")
+    more = len(credential.sites) - 1
+    others = f" (and {more} more: `twg auth site`)" if more else ""
+    return Check(name="site", status="ok", detail=f"{credential.site}{others}")
+
+
+def _failure(name: str, error: TwgError) -> Check:
+    return Check(name=name, status="failed", detail=str(error), fix=error.remediation)
+
+
+def _mended(wiring: Wiring) -> Iterator[str]:
+    """Take others' access away from twg's own directories and files."""
+    settings = wiring.settings
+    for directory in (settings.config_dir, settings.state_dir):
+        for path in (directory, *(directory.iterdir() if _is_own(directory) else ())):
+            if _is_own(path) and (mode := stat.S_IMODE(path.lstat().st_mode)) & _OTHERS:
+                path.chmod(mode & ~_OTHERS)
+                yield f"Took others' access away from {wiring.shown(path)} (was {mode:04o})."
+
+
+def _is_own(path: Path) -> bool:
+    import os  # noqa: PLC0415 - only with --fix
+
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    mine = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+    return mine and (stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode))

@@ -1,0 +1,91 @@
+"""The first sign-in of an installation: leads a person to a provider."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from twg.auth import providers
+from twg.cli import sandbox_provider
+from twg.cli.provider import ask_client_secret
+from twg.cli.provider_wish import atlassian_wish, wish_for
+from twg.errors import ConfigError
+from twg.http import origin
+from twg.products import atlassian
+
+if TYPE_CHECKING:
+    from twg.auth.providers import Wish
+    from twg.cli.wiring import Wiring
+    from twg.http import Http
+    from twg.vault import Provider
+
+_CHOICES: Final = (
+    "Atlassian, with an OAuth app of your own",
+    "Another OAuth 2.1 server",
+    "The local sandbox, to try things on",
+)
+
+_APP_STEPS: Final = (
+    "twg signs in at Atlassian as an OAuth app that belongs to you. To make one (once):",
+    "",
+    "  1. Open https://developer.atlassian.com/console/myapps/ and create an OAuth 2.0",
+    "     integration; any name will do.",
+    "  2. Permissions: add the User identity API, the Jira API and the Confluence API, with",
+    "     these scopes:",
+    "",
+    *(f"       {scope}" for scope in atlassian.DEFAULT_SCOPES if scope != "offline_access"),
+    "",
+    "  3. Authorization: configure OAuth 2.0 (3LO) with exactly this callback URL:",
+    "",
+    f"       {atlassian.REDIRECT_URI}",
+    "",
+    "  4. Settings: there are its client ID and its secret.",
+    "",
+)
+
+
+async def guide(wiring: Wiring, http: Http) -> Provider:
+    """Ask a person where to sign in; save what they set up, and return it.
+
+    Raises:
+        GuardError: They ended it.
+        TwgError: The server they named cannot be used.
+    """
+    wiring.output.say("Nothing is set up yet. Where do you want to sign in?")
+    choice = await wiring.questions.choose("Sign in at", _CHOICES)
+    if choice == len(_CHOICES) - 1:
+        running, _ = await sandbox_provider.started(wiring.settings.state_dir)
+        wiring.output.say(f"The sandbox runs at {running.url} (`twg sandbox stop` ends it).")
+        return await sandbox_provider.provider_of(running, http, wiring.custody)
+    wish = await (_at_atlassian(wiring) if choice == 0 else _elsewhere(wiring))
+    provider = await providers.found(http, wiring.custody, wish)
+    await wiring.store.save_provider(provider)
+    return provider
+
+
+async def _at_atlassian(wiring: Wiring) -> Wish:
+    for line in ("", *_APP_STEPS):
+        wiring.output.say(line)
+    client_id = await wiring.questions.ask("Client ID")
+    wish = atlassian_wish("atlassian", None, {"client_id": client_id})
+    if wish is None:
+        raise RuntimeError("the name decides that Atlassian is meant")
+    return replace(wish, client_secret=await ask_client_secret(wiring, "atlassian"))
+
+
+async def _elsewhere(wiring: Wiring) -> Wish:
+    issuer = await wiring.questions.ask(
+        "Its issuer, such as https://auth.example.com", check=_issuer_fault
+    )
+    client_id = await wiring.questions.ask(
+        "Client ID there (leave empty to let twg register itself)", default=""
+    )
+    return wish_for("main", issuer.strip(), {"client_id": client_id.strip() or None})
+
+
+def _issuer_fault(issuer: str) -> str | None:
+    try:
+        origin(issuer)
+    except ConfigError as error:
+        return str(error)
+    return None

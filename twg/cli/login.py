@@ -1,0 +1,206 @@
+"""`twg login`: a person signs in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import asyncclick as click
+
+from twg.cli import provider_choice, sandbox_provider
+from twg.cli.command import command
+from twg.cli.moments import duration
+from twg.cli.sign_ins import as_data, protection_in_words, why_no_keyring
+from twg.errors import AuthExpired, AuthRevoked, StoreCorrupt, UsageError
+
+if TYPE_CHECKING:
+    from twg.auth.signin import Outcome
+    from twg.cli.wiring import Wiring
+    from twg.http import Http
+    from twg.vault import Credential, CredentialSummary, Header, Provider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the person asked for, by options."""
+
+    profile: str
+    no_browser: bool
+    device: bool
+    force: bool
+    provider: str | None
+    site: str | None
+    sandbox: bool
+
+
+@command(
+    "login",
+    human_only=True,
+    takes_secret=True,
+    params=[
+        click.Option(["--no-browser"], is_flag=True, help="Open no browser."),
+        click.Option(["--device"], is_flag=True, help="Use a code on any device."),
+        click.Option(["--force"], is_flag=True, help="Sign in anew; replace what is there."),
+        click.Option(["--provider"], metavar="NAME", help="Sign in there (`twg provider list`)."),
+        click.Option(["--site"], metavar="HOST", help="Make this site the default one."),
+        click.Option(["--no-bitbucket"], is_flag=True, help="Do not ask for a Bitbucket token."),
+        click.Option(["--sandbox"], is_flag=True, help="Sign in at the local sandbox."),
+    ],
+)
+async def login(
+    wiring: Wiring,
+    *,
+    no_browser: bool,
+    device: bool,
+    force: bool,
+    provider: str | None,
+    site: str | None,
+    no_bitbucket: bool,
+    sandbox: bool,
+) -> None:
+    """Sign in, in your browser or with a code on another device.
+
+    What you get is sealed on this device and renewed by itself. A sign-in that still works is
+    kept; --force makes a new one and revokes the old.
+    """
+    del no_bitbucket  # a Bitbucket token is asked for by a command of its own
+    wanted = Wanted(
+        profile=await wiring.profile(),
+        no_browser=no_browser,
+        device=device,
+        force=force,
+        provider=provider,
+        site=site,
+        sandbox=sandbox,
+    )
+    async with wiring.http() as http:
+        await _start_afresh_if_it_does_not_open(wiring, wanted)
+        kept = None if force else await _still_good(wiring, http, wanted)
+        if kept is not None:
+            await _tell_kept(wiring, kept)
+            return
+        outcome = await _sign_in(wiring, http, wanted)
+    await _tell_signed_in(wiring, outcome)
+
+
+async def _start_afresh_if_it_does_not_open(wiring: Wiring, wanted: Wanted) -> None:
+    try:
+        await wiring.store.read(wanted.profile)
+    except StoreCorrupt as error:
+        moved = await wiring.store.set_aside()
+        if moved is None:
+            raise
+        wiring.output.warn(f"{error}. It was put aside as {moved}; this sign-in starts afresh")
+
+
+async def _still_good(wiring: Wiring, http: Http, wanted: Wanted) -> Credential | None:
+    """Return the profile's sign-in if it still works, renewing it where that is needed."""
+    before = (await wiring.store.summaries()).profiles.get(wanted.profile)
+    if before is None:
+        return None
+    _check_same_place(before, wanted)
+    try:
+        async with wiring.token_manager(http) as tokens:
+            return await tokens.get(wanted.profile)
+    except (AuthExpired, AuthRevoked) as error:
+        wiring.output.say(f"{str(error)[:1].upper()}{str(error)[1:]}: signing in anew.")
+        return None
+
+
+def _check_same_place(before: CredentialSummary, wanted: Wanted) -> None:
+    asked = sandbox_provider.NAME if wanted.sandbox else wanted.provider
+    if asked not in {None, before.provider}:
+        raise UsageError(
+            f"the profile {wanted.profile!r} is signed in at {before.provider!r}, not {asked!r}",
+            "Use another profile (--profile NAME), or --force to replace that sign-in.",
+        )
+
+
+async def _sign_in(wiring: Wiring, http: Http, wanted: Wanted) -> Outcome:
+    from twg.auth import method  # noqa: PLC0415 - not where a sign-in is kept
+    from twg.auth.browser import find_browser  # noqa: PLC0415 - likewise
+    from twg.products import atlassian  # noqa: PLC0415 - likewise
+
+    provider: Provider = await provider_choice.choose(
+        wiring,
+        http,
+        profile=wanted.profile,
+        named=wanted.provider,
+        sandbox=wanted.sandbox,
+    )
+    browser = find_browser(wiring.environ)
+    choice = method.choose(
+        device=wanted.device,
+        no_browser=wanted.no_browser,
+        browser=browser,
+        device_offered=provider.endpoints.device is not None,
+    )
+    return await wiring.sign_in(http).run(
+        provider,
+        choice,
+        profile=wanted.profile,
+        site=wanted.site,
+        idle_days=atlassian.idle_days(provider.issuer),
+        without_device=partial(
+            method.without_device, no_browser=wanted.no_browser, browser=browser
+        ),
+    )
+
+
+async def _tell_kept(wiring: Wiring, credential: Credential) -> None:
+    header = await wiring.store.summaries()
+    who = f" as {credential.account.name}" if credential.account else ""
+    wiring.output.result(
+        _data(wiring, header, credential) | {"kept": True},
+        [
+            f"✔ Already signed in{who}{_on_site(credential)}; that sign-in is kept.",
+            "  `twg login --force` makes a new one.",
+        ],
+    )
+
+
+async def _tell_signed_in(wiring: Wiring, outcome: Outcome) -> None:
+    credential = outcome.credential
+    header = await wiring.store.summaries()
+    account = credential.account
+    name = (account.name or account.email or account.id) if account else None
+    lines = ["✔ Authentication successful!"]
+    if name:
+        lines.append(f"✔ Authenticated as {name}{_on_site(credential)}")
+    lines.append(f"✔ Credentials saved to {wiring.shown(wiring.settings.auth_conf)}")
+    lines.append(f"  They are {protection_in_words(header.key, wiring)}.")
+    if why_no_keyring(header.key) is not None:
+        lines.append("  No key ring could be used, which would protect it better: `twg doctor`.")
+    lines.append(f"  {_until_when(credential)}")
+    if header.active != credential.profile:
+        lines.append(
+            f"  Use them with --profile {credential.profile}, or from now on always: "
+            f"`twg auth switch {credential.profile}`."
+        )
+    wiring.output.result(_data(wiring, header, credential) | {"kept": False}, lines)
+    if outcome.still_alive is not None:
+        wiring.output.warn(
+            f"the tokens of the sign-in before could not be revoked: {outcome.still_alive}"
+        )
+
+
+def _on_site(credential: Credential) -> str:
+    return f" on {credential.site}" if credential.site else ""
+
+
+def _until_when(credential: Credential) -> str:
+    if credential.tokens.refresh is None:
+        left = credential.tokens.expires_in
+        soon = f"in {duration(left)}" if left is not None else "once it ends"
+        return f"The provider gave nothing to renew it with: sign in again {soon}."
+    if credential.idle_days is None:
+        return "It is renewed by itself from now on."
+    return (
+        f"It is renewed by itself. Unused for {credential.idle_days:.0f} days, it lapses, "
+        "and you are asked to sign in again."
+    )
+
+
+def _data(wiring: Wiring, header: Header, credential: Credential) -> dict[str, object]:
+    return as_data(header, credential.summary, wiring)

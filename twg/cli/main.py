@@ -1,0 +1,195 @@
+"""The entry point: guard first, then parse and run, then one place where failures end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from guard import intake, process
+from guard.errors import GuardError, SecretRefused
+from twg import __version__
+from twg.cli.failure import failure_of
+from twg.cli.wiring import Wiring
+from twg.errors import TwgError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from anyio import CancelScope
+    from anyio.abc import TaskStatus
+
+    from twg.cli.command import Group
+
+COMMANDS: Final = {
+    "login": ("twg.cli.login:login", "Sign in."),
+    "logout": ("twg.cli.logout:logout", "Sign out: end the tokens at the provider, then here."),
+    "auth": ("twg.cli.auth:auth", "Look at, switch and renew sign-ins."),
+    "api": ("twg.cli.api:api", "Call an API with the stored sign-in."),
+    "doctor": ("twg.cli.doctor:doctor", "Check this installation, a line a check."),
+    "provider": ("twg.cli.provider:provider", "Add and remove OAuth servers to sign in at."),
+    "sandbox": ("twg.cli.sandbox:sandbox", "Run a local Atlassian to try things on."),
+    "demo": ("twg.cli.demo:demo", "Watch the whole story on the sandbox, in a minute."),
+}
+
+
+def main() -> None:
+    """Run `twg` on this process's arguments and exit with its status."""
+    environ = dict(os.environ)
+    process.harden()
+    process.forget_variables(os.environ)
+    sys.exit(run(sys.argv[1:], environ))
+
+
+def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run `twg` with `argv`; return the exit status.
+
+    The order matters: secrets among the arguments are refused before any module that could log
+    them is imported and before anything is parsed.
+
+    Args:
+        argv: The command line without the program's name.
+        environ: The environment as it was at the start, for what twg itself reads of it.
+    """
+    wiring = Wiring(argv, environ)
+    try:
+        intake.refuse_arguments(argv)
+    except SecretRefused as error:
+        return _refuse(wiring, error)
+    try:
+        return _parse_and_run(wiring)
+    except KeyboardInterrupt as error:
+        return _fail(wiring, error)
+    except BrokenPipeError:
+        # Whoever read our output has gone; the rest of it has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def root() -> Group:
+    """Return the `twg` command."""
+    import asyncclick as click  # noqa: PLC0415 - not before the arguments are known to be clean
+
+    from twg.cli.command import Group  # noqa: PLC0415 - likewise
+
+    async def nothing() -> None:
+        """Do nothing: the group only leads to its commands."""
+
+    group = Group(
+        "twg",
+        lazy=COMMANDS,
+        callback=nothing,
+        help="Sign in to Atlassian, and let AI agents use it without ever touching a token.",
+        epilog="`twg COMMAND --help` tells more. Start with `twg login`, or `twg demo` to watch.",
+    )
+    group.params.append(
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_print_version,
+            help="Print the version.",
+        )
+    )
+    return group
+
+
+def _print_version(ctx: object, _param: object, value: object) -> None:
+    import asyncclick as click  # noqa: PLC0415 - see root
+
+    if value and isinstance(ctx, click.Context):
+        click.echo(f"twg {__version__}")
+        raise click.exceptions.Exit(0)
+
+
+def _parse_and_run(wiring: Wiring) -> int:
+    import anyio  # noqa: PLC0415 - see root
+
+    return anyio.run(_run_until_signal, wiring)
+
+
+async def _run_until_signal(wiring: Wiring) -> int:
+    """Run the command; Ctrl-C, SIGTERM and SIGHUP cancel it, which shielded sections outlast."""
+    import anyio  # noqa: PLC0415 - see root
+
+    async with anyio.create_task_group() as tasks:
+        if sys.platform != "win32":
+            await tasks.start(_cancel_on_signal, tasks.cancel_scope)
+        status = await _run_command(wiring)
+        tasks.cancel_scope.cancel()
+        return status
+    return _fail(wiring, KeyboardInterrupt())
+
+
+async def _run_command(wiring: Wiring) -> int:
+    try:
+        return await _invoke(wiring)
+    except BrokenPipeError:
+        raise
+    except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - the one place they end
+        return _fail(wiring, error)
+
+
+async def _invoke(wiring: Wiring) -> int:
+    # Not click's own `main`: it exits by itself on a broken pipe.
+    import asyncclick as click  # noqa: PLC0415 - see root
+
+    command = root()
+    try:
+        async with await command.make_context("twg", list(wiring.argv), obj=wiring) as context:
+            await command.invoke(context)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        if wiring.output.mode == "json":
+            raise click.UsageError("a command is missing", ctx=error.ctx) from error
+        wiring.output.raw(error.format_message())
+    return 0
+
+
+async def _cancel_on_signal(scope: CancelScope, *, task_status: TaskStatus[None]) -> None:
+    import signal  # noqa: PLC0415 - see root
+
+    import anyio  # noqa: PLC0415 - see root
+
+    # Held open after the first: otherwise a second Ctrl-C would be Python's own, which breaks into
+    # the very sections that are shielded.
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        task_status.started()
+        async for _ in signals:
+            scope.cancel()
+
+
+def _refuse(wiring: Wiring, error: SecretRefused) -> int:
+    # Nothing was parsed, so `--output` is looked for by hand; the value itself is never looked at.
+    if _asks_for_json(wiring.argv):
+        wiring.options.output = "json"
+    try:
+        wiring.note_refusal(error)
+    except (GuardError, TwgError) as unwritten:
+        wiring.output.warn(f"this could not be recorded: {unwritten}")
+    return _fail(wiring, error)
+
+
+def _asks_for_json(argv: Sequence[str]) -> bool:
+    apart = pairwise(argv)
+    return bool({"--output=json", "-ojson"} & set(argv)) or any(
+        pair in {("-o", "json"), ("--output", "json")} for pair in apart
+    )
+
+
+def _fail(wiring: Wiring, error: BaseException) -> int:
+    failure = failure_of(error)
+    if wiring.options.verbose:
+        _show_traceback(wiring, error)
+    wiring.output.failure(failure, data=getattr(error, "data", None))
+    return failure.exit_status
+
+
+def _show_traceback(wiring: Wiring, error: BaseException) -> None:
+    import traceback  # noqa: PLC0415 - rarely needed
+
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        wiring.stderr.write(wiring.scrubber.text(line) + "\n")

@@ -1,0 +1,33 @@
+"""Times and durations in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+_UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+_KEEP_SMALL_UNIT_BELOW: Final = 2
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in its largest fitting unit, rounded down, such as ``42 minutes``.
+
+    A unit is used from two of it on, so that 90 minutes are not called an hour.
+    """
+    for size, name in _UNITS:
+        count = int(seconds // size)
+        if count >= _KEEP_SMALL_UNIT_BELOW or (size == 1 and count >= 0):
+            return f"{count} {name}{'' if count == 1 else 's'}"
+    return "0 seconds"
+
+
+def moment(when: float) -> str:
+    """Return a Unix time as the person's clock shows it, such as ``2026-12-25 09:30``."""
+    return datetime.fromtimestamp(when, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def stamp(when: float | None) -> str | None:
+    """Return a Unix time for programs: RFC 3339 in UTC, such as ``2026-12-25T08:30:00Z``."""
+    if when is None:
+        return None
+    return datetime.fromtimestamp(when, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,144 @@
+"""All that `twg` prints.
+
+The rules: results go to stdout, everything else to stderr. With json, stdout gets exactly one
+document, success or failure. An error line starts with `twg: ` in lower case and without a full
+stop; what to do now follows on a line of its own. No control character of anybody else's reaches
+the terminal, and whatever is known to be secret is scrubbed on the way out.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from guard.scrub import Scrubber
+    from twg.cli.failure import Failure
+
+Mode = Literal["text", "json"]
+
+_GREEN: Final = "\x1b[32m"
+_PLAIN: Final = "\x1b[0m"
+
+
+def printable(text: str) -> str:
+    """Return `text` without control characters and without marks that reorder what is shown.
+
+    Terminal escape sequences and bidirectional overrides in a name or a server's message would
+    otherwise draw what they like.
+    """
+    return "".join(
+        character
+        if character == "\t" or not unicodedata.category(character).startswith("C")
+        else "�"
+        for character in text
+    )
+
+
+class Output:
+    """Prints results, messages and errors.
+
+    Args:
+        mode: ``text`` or ``json``.
+        stdout: Where results go.
+        stderr: Where everything else goes.
+        scrubber: Cleans all that is printed; None where nothing secret can be.
+        colour: Whether marks are coloured.
+    """
+
+    def __init__(
+        self,
+        mode: Mode,
+        *,
+        stdout: TextIO,
+        stderr: TextIO,
+        scrubber: Scrubber | None = None,
+        colour: bool = False,
+    ) -> None:
+        self.mode = mode
+        self._stdout = stdout
+        self._stderr = stderr
+        self._scrubber = scrubber
+        self._colour = colour
+
+    def result(self, data: Any, lines: Iterable[str]) -> None:
+        """Print a command's result: `data` with json, `lines` with text."""
+        if self.mode == "json":
+            self._document({"ok": True, "data": data})
+        else:
+            for line in lines:
+                self._write(self._stdout, line)
+
+    def published(self, data: Any, lines: Iterable[str]) -> None:
+        """Print a result as it is: all of it is public, though it may look like a secret.
+
+        For what the sandbox publishes: the names and passwords of its made-up persons.
+        """
+        plain = Output(self.mode, stdout=self._stdout, stderr=self._stderr, colour=self._colour)
+        plain.result(data, lines)
+
+    def line(self, line: str) -> None:
+        """Print one line of a result that comes bit by bit."""
+        self._write(self._stdout, line)
+
+    def raw(self, text: str) -> None:
+        """Print a service's own text, scrubbed; on a terminal without control characters."""
+        if self._stdout.isatty():
+            text = "\n".join(printable(line) for line in text.splitlines())
+        text = self._scrub(text)
+        self._stdout.write(text if text.endswith("\n") else f"{text}\n")
+        self._stdout.flush()
+
+    def say(self, line: str) -> None:
+        """Tell the person something beside the result."""
+        self._write(self._stderr, line)
+
+    def warn(self, line: str) -> None:
+        """Warn the person."""
+        self._write(self._stderr, f"twg: warning: {line}")
+
+    def failure(self, failure: Failure, data: Any = None) -> None:
+        """Print why the command failed and what to do now; `data` is what it has all the same."""
+        if self.mode == "json":
+            document: dict[str, Any] = {"ok": False, "error": failure.as_dict()}
+            if data is not None:
+                document["data"] = data
+            self._document(document)
+            return
+        if data is not None and not failure.failures:
+            self.value(data)
+        self._write(self._stderr, f"twg: {failure.message.rstrip('.')}")
+        for name, why in failure.failures.items():
+            self._write(self._stderr, f"  {name}: {why}")
+        if failure.remediation:
+            self._write(self._stderr, f"  {failure.remediation}")
+
+    def value(self, data: Any) -> None:
+        """Print what a service sent, with text: words as they are, anything else as JSON."""
+        self.raw(data if isinstance(data, str) else _pretty(self._clean(data)))
+
+    def _document(self, document: dict[str, Any]) -> None:
+        # Scrubbed before it is serialised, for escapes would hide a secret, and after it, for what
+        # only the whole shows. Escaped beyond ASCII: no terminal control gets through either.
+        self._stdout.write(self._scrub(json.dumps(self._clean(document), indent=2)) + "\n")
+        self._stdout.flush()
+
+    def _clean(self, data: Any) -> Any:
+        return data if self._scrubber is None else self._scrubber.data(data)
+
+    def _scrub(self, text: str) -> str:
+        return text if self._scrubber is None else self._scrubber.text(text)
+
+    def _write(self, stream: TextIO, line: str) -> None:
+        text = self._scrub(printable(line))
+        if self._colour and text.startswith("✔"):
+            text = f"{_GREEN}✔{_PLAIN}{text[1:]}"
+        stream.write(text + "\n")
+        stream.flush()
+
+
+def _pretty(data: Any) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False)

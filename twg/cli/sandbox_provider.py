@@ -1,0 +1,45 @@
+"""The sandbox as a provider to sign in at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twg import sandbox
+from twg.sandbox.people import CLIENT_ID
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from guard.custody import Custody
+    from twg.http import Http
+    from twg.sandbox import SandboxStatus
+    from twg.vault import Provider
+
+NAME: Final = "sandbox"
+
+
+async def started(state_dir: Path) -> tuple[SandboxStatus, bool]:
+    """Return the running sandbox and whether it had to be started for that.
+
+    Raises:
+        SandboxError: It does not start.
+    """
+    running = await sandbox.status(state_dir)
+    if running is not None:
+        return running, False
+    return await sandbox.start(state_dir), True
+
+
+async def provider_of(running: SandboxStatus, http: Http, custody: Custody) -> Provider:
+    """Return the provider that a running sandbox is."""
+    from twg.auth import providers  # noqa: PLC0415 - Authlib only where it is used
+    from twg.products import atlassian  # noqa: PLC0415 - likewise
+
+    wish = providers.Wish(
+        name=NAME,
+        issuer=running.url,
+        client_id=CLIENT_ID,
+        api_base=atlassian.api_base(running.url),
+        scopes=atlassian.DEFAULT_SCOPES,
+    )
+    return await providers.found(http, custody, wish)

@@ -1,0 +1,110 @@
+"""What is told of a stored sign-in, for people and for programs; from the clear header alone."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from twg.cli.moments import duration, moment, stamp
+
+if TYPE_CHECKING:
+    from twg.cli.wiring import Wiring
+    from twg.vault import CredentialSummary, Header, KeyLocation
+
+
+def as_data(header: Header, summary: CredentialSummary, wiring: Wiring) -> dict[str, Any]:
+    """Return a sign-in as JSON values; no secret is opened for it."""
+    account = summary.account
+    return {
+        "profile": summary.profile,
+        "active": header.active == summary.profile,
+        "provider": summary.provider,
+        "issuer": summary.issuer,
+        "account": account and {"id": account.id, "name": account.name, "email": account.email},
+        "site": summary.site,
+        "sites": [site.host for site in summary.sites],
+        "scopes": list(summary.scopes),
+        "state": state_of(summary, time.time()),
+        "signed_in_at": stamp(summary.signed_in_at),
+        "refreshed_at": stamp(summary.refreshed_at),
+        "expires_at": stamp(summary.expires_at),
+        "refresh_due_at": stamp(summary.due_at) if summary.renewable else None,
+        "lapses_at": stamp(summary.lapses_at),
+        "days_until_lapse": _days_left(summary),
+        "refused": summary.refused,
+        "store": {
+            "path": str(wiring.settings.auth_conf),
+            "key": header.key.location if header.key else None,
+            "why_not_keyring": header.key.reason if header.key else None,
+        },
+    }
+
+
+def state_of(summary: CredentialSummary, now: float) -> str:
+    """Return how fresh a sign-in is: ``fresh``, ``due``, ``expired``, ``lapsed`` or ``refused``.
+
+    ``expired`` ones are renewed at the next call, where there is something to renew them with;
+    ``lapsed`` and ``refused`` ones need a person.
+    """
+    if summary.refused is not None:
+        return "refused"
+    over = _passed(summary.expires_at, now)
+    if _passed(summary.lapses_at, now) or (over and not summary.renewable):
+        return "lapsed"
+    if over:
+        return "expired"
+    return "due" if summary.renewable and _passed(summary.due_at, now) else "fresh"
+
+
+def _passed(when: float | None, now: float) -> bool:
+    return when is not None and now >= when
+
+
+def freshness_in_words(summary: CredentialSummary, now: float) -> str:
+    """Return one line on how fresh a sign-in is and what happens next."""
+    told = {
+        "refused": f"no longer accepted: {summary.refused}",
+        "lapsed": "lapsed; sign in again",
+        "expired": "expired; it is renewed at the next call",
+        "due": "usable; a renewal is due and runs beside the next call",
+    }.get(state_of(summary, now))
+    if told is not None:
+        return told
+    if summary.expires_at is None:
+        return "usable; the provider set no end"
+    until = duration(summary.expires_at - now)
+    if not summary.renewable or summary.due_at is None:
+        return f"usable for {until} more; there is nothing to renew it with"
+    return f"fresh; next renewal due in {duration(summary.due_at - now)}, expires in {until}"
+
+
+def lapse_in_words(summary: CredentialSummary, now: float) -> str | None:
+    """Return until when one may stay away; None where there is no such end."""
+    if summary.lapses_at is None:
+        return None
+    if now >= summary.lapses_at:
+        return f"passed on {moment(summary.lapses_at)}"
+    return f"{duration(summary.lapses_at - now)} without use (until {moment(summary.lapses_at)})"
+
+
+def protection_in_words(key: KeyLocation | None, wiring: Wiring) -> str:
+    """Return how credentials are protected, in a line."""
+    if key is None:
+        return "nothing is stored yet"
+    if key.location == "keyring":
+        return "sealed; the key is in your system's key ring"
+    path = wiring.shown(wiring.settings.state_dir / f"{key.id}.key")
+    return f"sealed; the key is in the private file {path}"
+
+
+def why_no_keyring(key: KeyLocation | None) -> str | None:
+    """Return why the key is in a file though a key ring would be better; None if it is not so."""
+    if key is None or key.reason is None:
+        return None
+    return f"A key ring would protect the key better: {key.reason}."
+
+
+def _days_left(summary: CredentialSummary) -> int | None:
+    if summary.lapses_at is None:
+        return None
+    return max(0, int((summary.lapses_at - time.time()) // 86_400))

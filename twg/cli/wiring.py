@@ -1,0 +1,319 @@
+"""`Wiring`: everything a command depends on, made when it is first asked for and passed in."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Literal, TextIO
+
+from guard import agents, intake
+from guard.errors import HumanRequired, SecretRefused, TerminalRequired
+from twg import settings as settings_module
+from twg.cli.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from guard.agents import Agent
+    from guard.audit import AuditLog
+    from guard.custody import Custody
+    from guard.prompt import HiddenPrompt, VisiblePrompt
+    from guard.scrub import Scrubber
+    from guard.secret import Secret
+    from twg.auth.signin import Narrator, SignIn
+    from twg.auth.tokens import TokenManager
+    from twg.http import Http
+    from twg.settings import Settings
+    from twg.vault import SealedStore, Site
+
+
+SECRET_FAMILIES: Final = ("twg", "atlassian", "jira", "confluence", "bitbucket", "acli", "bbc")
+"""Words in a variable's name that make its secret one of ours."""
+
+DECLARES_AGENT: Final = ("TWG_AGENT", "TWG_AGENT_DEFAULTS")
+"""Variables by which an agent declares itself; nothing undeclares one."""
+
+
+@dataclass(slots=True)
+class Options:
+    """The global options, as the parser finds them."""
+
+    output: Literal["text", "json"] | None = None
+    verbose: bool = False
+    profile: str | None = None
+
+
+class Wiring:
+    """What commands depend on.
+
+    Args:
+        argv: The command line without the program's name.
+        environ: The environment as it was at the start.
+        stdout: Where results go.
+        stderr: Where everything else goes.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        environ: Mapping[str, str],
+        *,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+    ) -> None:
+        self.argv = tuple(argv)
+        self.environ = environ
+        self.options = Options()
+        self.stdout = stdout or sys.stdout
+        self.stderr = stderr or sys.stderr
+        self.command_path = "twg"
+
+    def begin(self, command_path: str, *, takes_secret: bool, human_only: bool) -> None:
+        """Guard the command that is about to run.
+
+        Raises:
+            HumanRequired: An agent asked for what only a person may do.
+            SecretRefused: A secret stands in the environment or may come through a pipe.
+        """
+        self.command_path = command_path
+        if self.options.verbose:
+            from guard import logs  # noqa: PLC0415 - structlog only where somebody reads it
+
+            logs.configure(self.scrubber, stream=self.stderr, verbose=True)
+        if human_only and self.agent is not None:
+            raise HumanRequired(self.agent.name, self.human_command)
+        try:
+            self._guard_ways_in(takes_secret=takes_secret)
+        except SecretRefused as error:
+            self.note_refusal(error)
+            raise
+
+    def _guard_ways_in(self, *, takes_secret: bool) -> None:
+        if takes_secret:
+            intake.refuse_environment(self.environ, families=SECRET_FAMILIES)
+            intake.refuse_stdin()
+        elif found := intake.secrets_in_environment(self.environ, families=SECRET_FAMILIES):
+            names = ", ".join(sorted(finding.name for finding in found))
+            self.output.warn(f"{names} in the environment holds a secret; it was not read")
+            self.audit.record("secret.ignored", reason=f"environment: {names}")
+
+    def note_refusal(self, error: SecretRefused) -> None:
+        """Record that a secret was turned away."""
+        self.audit.record(
+            "secret.refused",
+            outcome="refused",
+            kind=error.looks_like,
+            reason=f"{error.way}: {error.name}",
+        )
+
+    @property
+    def human_command(self) -> str:
+        """The command for a person to run: what was asked for, less what could be anything."""
+        return self.command_path
+
+    @cached_property
+    def agent(self) -> Agent | None:
+        """The AI agent that runs us, or None."""
+        return agents.detect(self.environ, declared=DECLARES_AGENT)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of this run."""
+        return settings_module.load(self.environ)
+
+    @property
+    def output(self) -> Output:
+        """The printer, in the mode asked for so far."""
+        mode = self.options.output or self.environ.get("TWG_OUTPUT")
+        if mode not in {"text", "json"}:
+            mode = "text" if self.agent is None else "json"
+        return Output(
+            "json" if mode == "json" else "text",
+            stdout=self.stdout,
+            stderr=self.stderr,
+            scrubber=self._active_scrubber(),
+            colour=self._colour(),
+        )
+
+    @cached_property
+    def scrubber(self) -> Scrubber:
+        """The scrubber that knows all secrets of this run."""
+        from guard.scrub import Scrubber  # noqa: PLC0415 - compiles its table
+
+        return Scrubber()
+
+    @cached_property
+    def audit(self) -> AuditLog:
+        """The audit record."""
+        from guard import audit  # noqa: PLC0415 - only commands that handle secrets
+
+        state = self.settings.state_dir
+        return audit.AuditLog(
+            state / "audit.jsonl",
+            key=lambda: audit.load_or_create_key(state / "audit.key"),
+            actor=audit.Actor.of_this_process(
+                agent=self.agent.name if self.agent else None,
+                command=self.command_path,
+                environ=self.environ,
+            ),
+            trace=self.trace,
+            scrubber=self.scrubber,
+        )
+
+    @cached_property
+    def trace(self) -> str:
+        """What ties together all that is noted of this run."""
+        import secrets  # noqa: PLC0415 - not for `--version`
+
+        return secrets.token_hex(8)
+
+    @cached_property
+    def custody(self) -> Custody:
+        """Where secrets are entered."""
+        from guard.custody import Custody  # noqa: PLC0415 - likewise
+
+        return Custody(self.scrubber, self.audit)
+
+    @cached_property
+    def store(self) -> SealedStore:
+        """The personal credentials."""
+        from twg.vault import SealedStore  # noqa: PLC0415 - not for `--version`
+        from twg.vault.keys import KeyKeeper  # noqa: PLC0415 - likewise
+
+        settings = self.settings
+        return SealedStore(
+            settings.auth_conf,
+            state_dir=settings.state_dir,
+            keys=KeyKeeper(
+                settings.state_dir,
+                custody=self.custody,
+                preferred=settings.key_place,
+                keyring_seconds=settings.keyring_seconds,
+            ),
+            custody=self.custody,
+        )
+
+    def http(self) -> Http:
+        """Return a new HTTP client, to be used as an async context manager."""
+        from twg import __version__  # noqa: PLC0415 - httpx only for commands that call out
+        from twg.http import Http  # noqa: PLC0415 - likewise
+
+        settings = self.settings
+        return Http(
+            ca_bundle=settings.ca_bundle,
+            proxy=settings.proxy,
+            no_proxy=settings.no_proxy,
+            user_agent=f"twg/{__version__}",
+        )
+
+    @cached_property
+    def prompt(self) -> HiddenPrompt:
+        """The hidden prompt."""
+        from guard.prompt import HiddenPrompt  # noqa: PLC0415 - only where something is asked
+
+        return HiddenPrompt(custody=self.custody, agent=self.agent, command=self.human_command)
+
+    @cached_property
+    def questions(self) -> VisiblePrompt:
+        """Questions whose answers may be seen."""
+        from guard.prompt import VisiblePrompt  # noqa: PLC0415 - only where something is asked
+
+        return VisiblePrompt(agent=self.agent, command=self.human_command)
+
+    def token_manager(self, http: Http) -> TokenManager:
+        """Return what hands out usable access tokens, to be used as an async context manager."""
+        from twg.auth.tokens import TokenManager  # noqa: PLC0415 - not for what stays local
+
+        return TokenManager(
+            store=self.store, http=http, custody=self.custody, warn=self.output.warn
+        )
+
+    def sign_in(self, http: Http, narrator: Narrator | None = None) -> SignIn:
+        """Return what signs a person in.
+
+        Args:
+            http: What requests go through.
+            narrator: Tells the person what happens; None for one on this terminal.
+        """
+        from twg.auth.signin import People, SignIn  # noqa: PLC0415 - only to sign in
+        from twg.cli.identity import identify  # noqa: PLC0415 - likewise
+        from twg.cli.narrator import TerminalNarrator  # noqa: PLC0415 - likewise
+
+        people = People(
+            narrator=narrator or TerminalNarrator(self.output, self.stderr, self.environ),
+            paste=self._paste_redirect if self.may_ask else None,
+            pick_site=self._pick_site,
+            environ=self.environ,
+        )
+        return SignIn(
+            store=self.store,
+            http=http,
+            custody=self.custody,
+            people=people,
+            identify=identify,
+            wait_seconds=self.settings.wait_seconds,
+        )
+
+    async def _paste_redirect(self) -> Secret:
+        return await self.prompt.ask(
+            "redirect-url",
+            what="address that your browser was sent to",
+            notes=[
+                "Signed in, but the browser shows an error? It is on another machine, then. Copy",
+                "the address it shows and paste it here; it is hidden, for it holds a code.",
+            ],
+            seconds=self.settings.wait_seconds,
+        )
+
+    async def _pick_site(self, sites: Sequence[Site]) -> Site:
+        if not self.may_ask:
+            self.output.say(
+                f"Several sites; {sites[0].host} is the default one now "
+                "(`twg auth site HOST` sets another)."
+            )
+            return sites[0]
+        labels = [f"{site.host}  {site.name or ''}".rstrip() for site in sites]
+        return sites[await self.questions.choose("Which site is the default one?", labels)]
+
+    @cached_property
+    def may_ask(self) -> bool:
+        """Whether there is a person at a terminal of their own to ask."""
+        from guard.terminal import controlling_terminal  # noqa: PLC0415 - only for who asks
+
+        if self.agent is not None:
+            return False
+        try:
+            with controlling_terminal():
+                return True
+        except TerminalRequired:
+            return False
+
+    def shown(self, path: Path) -> str:
+        """Return a path as people write it, with ``~`` for their home."""
+        home = self.environ.get("HOME", "")
+        text = str(path)
+        inside = len(home) > 1 and text.startswith(f"{home.rstrip('/')}/")
+        return f"~{text[len(home.rstrip('/')) :]}" if inside else text
+
+    async def profile(self) -> str:
+        """Return the profile to use: 1. ``--profile``, 2. ``TWG_PROFILE``, 3. the active one."""
+        if self.options.profile:
+            return settings_module.check_profile_name(self.options.profile)
+        if self.settings.profile:
+            return self.settings.profile
+        return (await self.store.summaries()).active or "default"
+
+    def _active_scrubber(self) -> Scrubber | None:
+        # Made where there is something to scrub: an agent that reads, or a secret that was opened.
+        if self.agent is not None or "scrubber" in self.__dict__:
+            return self.scrubber
+        return None
+
+    def _colour(self) -> bool:
+        if self.environ.get("NO_COLOR"):
+            return False
+        return bool(self.environ.get("FORCE_COLOR")) or (
+            self.stdout.isatty() and self.environ.get("TERM") != "dumb"
+        )
