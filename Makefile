@@ -4,6 +4,7 @@
 #   make test    every test (PYTEST_ARGS="-k keyring" for some; with Node, the foreign server's too)
 #   make check   lint, format, types, import directions
 #   make bench   how long commands take to start
+#   make picture record the session that the README shows
 #   make lock    pin the newest versions that pyproject.toml allows
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
@@ -13,7 +14,7 @@ INSTALLED := .venv/.installed
 RIG_INSTALLED := $(RIG)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check bench picture lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -33,6 +34,10 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED)
 	.venv/bin/python -m tests.bench
+
+# Needs bash, gnome-keyring and dbus besides.
+picture: $(INSTALLED)
+	.venv/bin/python -m tests.recording
 
 # uv makes the lock, so it cannot come out of it.
 lock: $(INSTALLED)

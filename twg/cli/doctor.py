@@ -180,7 +180,7 @@ def _variables(wiring: Wiring) -> Check:
 def _agent(wiring: Wiring) -> Check:
     agent = wiring.agent
     if agent is None:
-        return Check(name="agent", status="ok", detail="none; a person runs this")
+        return Check(name="agent", status="ok", detail="none noticed")
     return Check(name="agent", status="note", detail=f"{agent.name} ({agent.sign})")
 
 

@@ -197,8 +197,8 @@ def _until_when(credential: Credential) -> str:
     if credential.idle_days is None:
         return "It is renewed by itself from now on."
     return (
-        f"It is renewed by itself. Unused for {credential.idle_days:.0f} days, it lapses, "
-        "and you are asked to sign in again."
+        f"Renewed by itself. Unused for {credential.idle_days:.0f} days, it lapses and you sign "
+        "in again."
     )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["text", "json"]
 
+_NARROWEST: Final = 40
 _GREEN: Final = "\x1b[32m"
 _PLAIN: Final = "\x1b[0m"
 
@@ -133,11 +134,34 @@ class Output:
         return text if self._scrubber is None else self._scrubber.text(text)
 
     def _write(self, stream: TextIO, line: str) -> None:
-        text = self._scrub(printable(line))
+        text = _folded(self._scrub(printable(line)), stream)
         if self._colour and text.startswith("✔"):
             text = f"{_GREEN}✔{_PLAIN}{text[1:]}"
         stream.write(text + "\n")
         stream.flush()
+
+
+def _folded(line: str, stream: TextIO) -> str:
+    """Return `line` folded between words for a terminal that is narrower; addresses stay whole."""
+    if len(line) <= _NARROWEST or not stream.isatty():
+        return line
+    import os  # noqa: PLC0415 - only for a terminal
+    import textwrap  # noqa: PLC0415 - likewise
+
+    try:
+        columns = max(_NARROWEST, os.get_terminal_size(stream.fileno()).columns)
+    except (OSError, ValueError):
+        return line
+    indent = " " * (len(line) - len(line.lstrip()))
+    return textwrap.fill(
+        line,
+        columns,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+        drop_whitespace=bool(line.strip()),
+    )
 
 
 def _pretty(data: Any) -> str:

@@ -1,0 +1,1 @@
+"""Records the terminal session that the README shows."""
