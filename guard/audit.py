@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from guard import logs
 from guard.errors import AuditBroken
 from guard.files import check_private_file, create_private, ensure_private_directory, read_private
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from guard.scrub import Scrubber
     from guard.secret import Secret
+
+_LOG: Final = logs.get("guard.audit")
 
 LONGEST_REASON: Final = 500
 LONGEST_WORD: Final = 200
@@ -164,6 +167,8 @@ class AuditLog:
             "profile": self._words(profile),
         }
         self._append({name: fact for name, fact in facts.items() if fact is not None})
+        told = {"secret": facts["secret"], "outcome": outcome, "reason": reason, "host": host}
+        _LOG.info(event, **{name: fact for name, fact in told.items() if fact is not None})
 
     def fingerprint(self, value: str) -> str:
         """Return what tells a secret from others, and tells nothing to whoever lacks the key."""

@@ -236,15 +236,14 @@ def _in_header(word: str, before: str, place: str) -> Iterator[Finding]:
 
 
 def _in_pairs(word: str, place: str) -> Iterator[Finding]:
-    starts = [word]
+    given = word
     if word.startswith("--"):
-        starts = [word.partition("=")[2]]
+        given = word.partition("=")[2]
     elif word.startswith("-"):
-        starts = [word[2:]]
-    pairs = [pair[1] for start in starts if (pair := re.match(_PAIR, start))]
-    for name in (*pairs, *re.findall(_QUERY_PAIR, word)):
-        if names_secret(name):
-            yield Finding(_shown(name, place))
+        given = word[2:]
+    pair = re.match(_PAIR, given)
+    names = re.findall(_QUERY_PAIR, word) + ([pair[1]] if pair else [])
+    yield from (Finding(_shown(name, place)) for name in names if names_secret(name))
 
 
 def _in_value(word: str, place: str) -> Iterator[Finding]:

@@ -4,8 +4,9 @@ Records of `get` and of every library's `logging` pass the same processors: the 
 replaced, control characters are escaped, and tracebacks come without local variables. Nothing is
 shown unless that was asked for.
 
-The state lives where `logging` and `structlog` keep theirs, so `configure` is for a program's entry
-point alone; `reset` undoes it. structlog is imported once there is something to show.
+The state lives where `logging` and `structlog` keep theirs, so `show` and `silence` are for a
+program's entry point alone; `reset` undoes them. structlog is imported once there is something to
+show.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping, Sequence
+    from collections.abc import Callable, MutableMapping, Sequence
 
     from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -30,7 +31,7 @@ _MULTILINE: Final = ("exception", "stack")
 class Log:
     """A logger with a name and some facts that each of its records carries.
 
-    It may be made and used at any time; before `configure`, and where nothing is to be shown, it
+    It may be made and used at any time; before `show`, and where nothing is to be shown, it
     does nothing.
 
     Args:
@@ -81,25 +82,34 @@ def get(name: str) -> Log:
     return Log(name)
 
 
-def configure(scrubber: Scrubber, *, stream: TextIO, verbose: bool) -> None:
-    """Show all records on `stream`, scrubbed, if `verbose`; else show none, warnings included.
+def show(scrubber: Scrubber, *, stream: TextIO) -> None:
+    """Show all records on `stream`, scrubbed.
 
-    No other handler of the root logger is left: it would show them as they are. Libraries are shown
-    from the level INFO up; below it some write out whole headers, with values that nobody has told
-    the scrubber.
+    Libraries are shown from the level INFO up; below it some write out whole headers, with values
+    that nobody has told the scrubber.
     """
+    _take_over(lambda former: _shown(scrubber, stream, former), logging.DEBUG)
+
+
+def silence() -> None:
+    """Show no record, warnings of libraries included."""
+    _take_over(_Silence, None)
+
+
+def _take_over(handler_for: Callable[[_Former], logging.Handler], level: int | None) -> None:
+    """Put one handler in place of all others, which would show records as they are."""
     reset()
     root = logging.getLogger()
     former = _Former(root.level, root.handlers[:])
     for handler in former.handlers:
         root.removeHandler(handler)
-    root.addHandler(_shown(scrubber, stream, former) if verbose else _Silence(former))
-    if verbose:
-        root.setLevel(logging.DEBUG)
+    root.addHandler(handler_for(former))
+    if level is not None:
+        root.setLevel(level)
 
 
 def reset() -> None:
-    """Undo `configure`, if it was called."""
+    """Undo `show` and `silence`."""
     root = logging.getLogger()
     for handler in root.handlers[:]:
         if isinstance(handler, _Shown | _Silence):

@@ -154,7 +154,6 @@ _CURSOR: Final = (
     r"(?:page|next|continuation|continue|resume|cursor|pagination|sync|cancell?(?:ation)?|csrf"
     r"|xsrf|forgery|atl|x-atlassian|bos|eos|pad|unk|stop)-?token$"
 )
-_LONGEST_NAME: Final = 128
 _ABOUT: Final = (
     r"-(?:url|uri|endpoint|host|type|ttl|lifetime|expiry|expires|expiration|in|at|count|limit"
     r"|length|method|scopes?|ids?|names?|file|path|dir|directory|policy)$"
@@ -164,7 +163,7 @@ _ABOUT: Final = (
 def _is_named(name: str, telling: str, but: str) -> bool:
     if name == "PWD":  # every shell's working directory
         return False
-    spellings = _spellings(name[-_LONGEST_NAME:])
+    spellings = _spellings(name)
     return any(_compiled(telling).search(each) for each in spellings) and not any(
         _compiled(but).search(each) for each in spellings
     )
@@ -476,7 +475,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         source="docs.stripe.com, API keys",
     ),
     Shape(
-        name="a secret by its name",
+        name="a value with a secret's name",
         kind="named-secret",
         hints=(
             "token",

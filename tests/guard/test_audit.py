@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import hmac
 import json
 import os
 import re
@@ -171,6 +172,16 @@ def test_the_fingerprint_tells_secrets_apart_to_those_who_have_the_key(path: Pat
     assert log.fingerprint(TOKEN) != log.fingerprint(TOKEN + "x")
     assert log.fingerprint(TOKEN) != other_key.fingerprint(TOKEN)
     assert re.fullmatch("[0-9a-f]{16}", log.fingerprint(TOKEN))
+
+
+def test_the_mac_is_that_of_the_record_as_canonical_json(path: Path) -> None:
+    written(path, 1)
+    (record,) = records(path)
+    mac = record.pop("mac")
+    canonical = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    assert mac == hmac.new(KEY, canonical.encode(), "sha256").hexdigest()
+    # A secret that is a record shows no part of that record's MAC.
+    assert log_at(path).fingerprint(canonical) != mac[:16]
 
 
 def test_no_value_of_a_secret_is_in_the_record(path: Path) -> None:

@@ -361,19 +361,17 @@ def test_what_was_removed_is_gone(home: Path) -> None:
 # Failures of the file system
 
 
-FAILING: Final[dict[str, Callable[[Path], object]]] = {
-    "replace": lambda path: replace_private(path, bytes(100_000)),
-    "create": lambda path: create_private(path, bytes(100_000)),
-    "prove": lambda path: prove_replaceable(path, 100_000),
-}
-
-
-@pytest.mark.parametrize("way", FAILING)
-def test_where_the_directory_is_missing_it_is_told(home: Path, way: str) -> None:
+def test_where_the_directory_is_missing_it_is_told(home: Path) -> None:
     """H-D3."""
-    with pytest.raises(FileUnwritable, match="No such file or directory") as caught:
-        FAILING[way](home / "missing" / "f")
-    assert f"Make {home / 'missing'} writable" in caught.value.remedy
+    path = home / "missing" / "f"
+    for write in (
+        replace_private,
+        create_private,
+        lambda path, data: prove_replaceable(path, len(data)),
+    ):
+        with pytest.raises(FileUnwritable, match="No such file or directory") as caught:
+            write(path, b"one")
+        assert f"Make {path.parent} writable" in caught.value.remedy
 
 
 def test_the_first_failure_is_the_one_told(home: Path) -> None:
@@ -386,34 +384,39 @@ def test_the_first_failure_is_the_one_told(home: Path) -> None:
 
 
 # A limit on the size of files is a full disk that needs no disk.
-FULL = """
+FULL: Final = """
 import resource, signal, sys
 from pathlib import Path
 from guard.errors import FileUnwritable
-from tests.guard.test_files import FAILING
+from guard.files import *
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+path = Path(sys.argv[1])
 try:
-    FAILING[sys.argv[1]](Path(sys.argv[2]))
+    {}
 except FileUnwritable as error:
     print(error.problem)
 """
 
 
-@pytest.mark.parametrize("way", FAILING)
-def test_on_a_full_disk_the_old_file_stays_and_no_other(home: Path, way: str) -> None:
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        ("replace_private(path, bytes(10_000))", "f"),
+        ("prove_replaceable(path, 10_000)", "f"),
+        ("create_private(path, bytes(10_000))", "g"),
+    ],
+)
+def test_on_a_full_disk_the_old_file_stays_and_no_other(home: Path, call: str, name: str) -> None:
     """H-D3."""
-    path = home / "f"
-    if way != "create":
-        private(path, b"one")
-    before = names(home)
+    private(home / "f", b"one")
     done = subprocess.run(
-        [sys.executable, "-c", FULL, way, str(path)],
+        [sys.executable, "-c", FULL.format(call), str(home / name)],
         env={"PATH": os.defpath, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,
     )
     assert done.stdout == "File too large\n"
-    assert names(home) == before
-    assert way == "create" or path.read_bytes() == b"one"
+    assert names(home) == ["f"]
+    assert (home / "f").read_bytes() == b"one"

@@ -42,7 +42,7 @@ class Shown(io.StringIO):
         self._scrubber.learn(secret, "access-token")
 
     def __enter__(self) -> Self:
-        logs.configure(self._scrubber, stream=self, verbose=True)
+        logs.show(self._scrubber, stream=self)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -173,7 +173,7 @@ def test_a_library_record_that_cannot_be_made_is_lost_without_its_words(
 
 def test_a_closed_stream_is_no_failure(capfd: pytest.CaptureFixture[str]) -> None:
     stream = io.StringIO()
-    logs.configure(Scrubber(), stream=stream, verbose=True)
+    logs.show(Scrubber(), stream=stream)
     stream.close()
     try:
         logs.get("twg.x").info("event")
@@ -219,11 +219,11 @@ def nothing() -> None:
 
 
 def quiet() -> None:
-    logs.configure(Scrubber(), stream=sys.stderr, verbose=False)
+    logs.silence()
 
 
 def undone() -> None:
-    logs.configure(Scrubber(), stream=sys.stderr, verbose=True)
+    logs.show(Scrubber(), stream=sys.stderr)
     logs.reset()
 
 
@@ -266,7 +266,7 @@ def test_a_quiet_program_shows_no_warning_of_a_library_and_loads_no_structlog() 
     done = run(
         "import logging, sys; from guard import logs; from guard.scrub import Scrubber;"
         "logs.get('early').error('event');"
-        "logs.configure(Scrubber(), stream=sys.stderr, verbose=False);"
+        "logs.silence();"
         "logging.getLogger('asyncio').error('event'); logs.get('x').error('event');"
         "print('structlog' in sys.modules)"
     )
@@ -276,7 +276,7 @@ def test_a_quiet_program_shows_no_warning_of_a_library_and_loads_no_structlog() 
 def test_a_verbose_program_needs_no_rich() -> None:
     done = run(
         "import sys; from guard import logs; from guard.scrub import Scrubber;"
-        "logs.configure(Scrubber(), stream=sys.stderr, verbose=True);"
+        "logs.show(Scrubber(), stream=sys.stderr);"
         "logs.get('x').error('event'); print('rich' in sys.modules)"
     )
     assert done.stdout == "False\n"
@@ -294,8 +294,11 @@ def test_configuring_again_replaces_what_was() -> None:
 def test_a_reset_leaves_logging_as_it_was(*, verbose: bool) -> None:
     root = logging.getLogger()
     before = (root.level, root.handlers[:])
-    logs.configure(Scrubber(), stream=io.StringIO(), verbose=verbose)
-    logs.configure(Scrubber(), stream=io.StringIO(), verbose=verbose)
+    for _ in range(2):
+        if verbose:
+            logs.show(Scrubber(), stream=io.StringIO())
+        else:
+            logs.silence()
     assert root.handlers != before[1]
     assert (root.level == logging.DEBUG) == verbose
     logs.reset()

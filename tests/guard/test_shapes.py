@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.shapes import SHAPES, find, looks_like, mentions_secret, names_secret, shapes_in
@@ -209,7 +209,7 @@ def test_it_is_known_in_disguise(text: str, expected: str) -> None:
         "token_endpoint=https://auth.example.com/oauth/token",
         "token=https://auth.example.com/oauth/token",
         "password=None",
-        "f(x, passwd=pass),",
+        "f(g(passwd=pass))",
         "The password: whatever-you-like",
         "secret = everything_but_the_sink",
         "login(user, password=password, token=self.token, secret=settings.client_secret)",
@@ -293,6 +293,7 @@ FRAGMENTS = st.sampled_from(
 )
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.lists(FRAGMENTS, max_size=8))
 def test_spans_are_in_order_and_apart(fragments: list[str]) -> None:
     text = "".join(fragments)
@@ -302,6 +303,7 @@ def test_spans_are_in_order_and_apart(fragments: list[str]) -> None:
         done = end
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.lists(FRAGMENTS, max_size=8))
 def test_what_is_found_in_a_text_the_text_looks_like(fragments: list[str]) -> None:
     text = "".join(fragments)
@@ -309,6 +311,7 @@ def test_what_is_found_in_a_text_the_text_looks_like(fragments: list[str]) -> No
         assert kind(text) is not None
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.text())
 def test_any_text_can_be_looked_at(text: str) -> None:
     """Lone surrogates, controls and all."""
@@ -321,6 +324,7 @@ TOKENS = st.text("ABCDEFGHJKabcdefghjk0123456789_-", min_size=40, max_size=160).
 )
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(TOKENS, st.data())
 def test_a_token_is_known_wherever_it_is_split(token: str, data: st.DataObject) -> None:
     """H-A2."""
@@ -329,6 +333,7 @@ def test_a_token_is_known_wherever_it_is_split(token: str, data: st.DataObject) 
     assert kind(token[:place] + separator + token[place:]) == "atlassian-api-token"
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(TOKENS, st.binary(max_size=12), st.binary(max_size=12))
 def test_a_token_is_known_at_any_place_in_base64(token: str, before: bytes, after: bytes) -> None:
     """H-A2."""
@@ -336,36 +341,41 @@ def test_a_token_is_known_at_any_place_in_base64(token: str, before: bytes, afte
     assert kind(encoded) is not None
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.uuids())
 def test_no_uuid_is_a_secret(value: object) -> None:
     assert kind(f"712020:{value}") is None
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.binary(min_size=20, max_size=64))
 def test_no_hash_is_a_secret(value: bytes) -> None:
     assert kind(value.hex()) is None
 
 
 LONG = """
-from guard.shapes import find, looks_like
-n = 50_000
-for text in [
-    "a" * n, "eyJ" * n, "eyJabcdef." * n, "ATATT" * n, "token" * n, "token " * n, "token=" * n,
-    "key_" * n, "://" * n, "://a:" * n, "a@" * n, "a.b@c." * n, "-" * n, "\\\\" * n, "%25" * n,
-    "\\\\u" * n, "&#" * n, "&#x0" * n, "basic " * n, "QUJD" * n,
-    "-----BEGIN PRIVATE KEY-----" * 20_000, "deadbeef" * n, "bearer " * n,
-    '"' * n, " " * n, "\\x1b[" * n, "sk-" * n, "x.y(" * n,
-]:
+from guard.shapes import find, looks_like, mentions_secret, names_secret
+parts = [
+    ("eyJ", 250_000), ("eyJabcdef.", 50_000), ("ATATT", 100_000), ("token", 100_000),
+    ("token=", 50_000), ("key_", 200_000), ("://a:", 100_000), ("a.b@c.", 50_000),
+    ("-", 250_000), ("\\\\", 250_000), ("%25", 50_000), ("\\\\u", 50_000), ("&#x0", 50_000),
+    ("basic ", 50_000), ("bearer ", 50_000), ("QUJD", 200_000), ("deadbeef", 50_000),
+    ("-----BEGIN PRIVATE KEY-----", 20_000), ('"', 250_000), (" ", 250_000), ("\\x1b[", 50_000),
+    ("sk-", 50_000), ("x.y(", 50_000), ("token-a", 50_000), ("aB", 50_000),
+]
+for part, times in parts:
+    text = part * times
     looks_like(text)
     for _ in find(text):
         pass
+    mentions_secret(text), names_secret(text)
 print("done")
 """
 
 
 def test_long_texts_of_any_kind_take_no_more_than_their_length() -> None:
-    """Work that grew with the square of these would not end before the day does."""
-    run = subprocess.run([sys.executable, "-c", LONG], capture_output=True, timeout=300, check=True)
+    """Two seconds of work; where it grew with the square of the length, minutes."""
+    run = subprocess.run([sys.executable, "-c", LONG], capture_output=True, timeout=60, check=True)
     assert run.stdout == b"done\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -24,7 +25,7 @@ async def test_two_sign_ins_and_renewals_at_once_lose_nothing(tmp_path: Path) ->
         async def at_once(*words: str) -> None:
             async with anyio.create_task_group() as tasks:
                 for profile in ("one", "two"):
-                    tasks.start_soon(person.asks, *words, "--profile", profile)
+                    tasks.start_soon(partial(person.asks, *words, "--profile", profile))
 
         await at_once("login", "--sandbox", "--device")
         for _ in range(3):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
+from io import TextIOWrapper
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +17,7 @@ from twg.cli.wiring import Wiring
 from twg.errors import TwgError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from anyio import CancelScope
     from anyio.abc import TaskStatus
@@ -39,6 +41,9 @@ def main() -> None:
     environ = dict(os.environ)
     process.harden()
     process.forget_variables(os.environ)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # What the terminal's encoding lacks is shown as an escape, as Python does on stderr.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:], environ))
 
 
@@ -55,16 +60,11 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     wiring = Wiring(argv, environ)
     try:
         intake.refuse_arguments(argv)
+        return _parse_and_run(wiring)
     except SecretRefused as error:
         return _refuse(wiring, error)
-    try:
-        return _parse_and_run(wiring)
     except KeyboardInterrupt as error:
         return _fail(wiring, error)
-    except BrokenPipeError:
-        # Whoever read our output has gone; the rest of it has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def root() -> Group:
@@ -114,22 +114,32 @@ async def _run_until_signal(wiring: Wiring) -> int:
     """Run the command; Ctrl-C, SIGTERM and SIGHUP cancel it, which shielded sections outlast."""
     import anyio  # noqa: PLC0415 - see root
 
+    status: int | None = None
     async with anyio.create_task_group() as tasks:
         if sys.platform != "win32":
             await tasks.start(_cancel_on_signal, tasks.cancel_scope)
         status = await _run_command(wiring)
         tasks.cancel_scope.cancel()
-        return status
-    return _fail(wiring, KeyboardInterrupt())
+    return _fail(wiring, KeyboardInterrupt()) if status is None else status
 
 
 async def _run_command(wiring: Wiring) -> int:
     try:
-        return await _invoke(wiring)
-    except BrokenPipeError:
-        raise
+        with _while_somebody_reads():
+            return await _invoke(wiring)
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - the one place they end
         return _fail(wiring, error)
+    return 0
+
+
+@contextmanager
+def _while_somebody_reads() -> Iterator[None]:
+    """Let the block end quietly when whoever reads our output goes away."""
+    try:
+        yield
+    except BrokenPipeError:
+        # The rest of the output has nowhere to go, and Python would try to write it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 async def _invoke(wiring: Wiring) -> int:
@@ -163,9 +173,6 @@ async def _cancel_on_signal(scope: CancelScope, *, task_status: TaskStatus[None]
 
 
 def _refuse(wiring: Wiring, error: SecretRefused) -> int:
-    # Nothing was parsed, so `--output` is looked for by hand; the value itself is never looked at.
-    if _asks_for_json(wiring.argv):
-        wiring.options.output = "json"
     try:
         wiring.note_refusal(error)
     except (GuardError, TwgError) as unwritten:
@@ -182,14 +189,19 @@ def _asks_for_json(argv: Sequence[str]) -> bool:
 
 def _fail(wiring: Wiring, error: BaseException) -> int:
     failure = failure_of(error)
-    if wiring.options.verbose:
-        _show_traceback(wiring, error)
-    wiring.output.failure(failure, data=getattr(error, "data", None))
+    # Parsing may have ended before it came to `--output`, or not begun.
+    if wiring.options.output is None and _asks_for_json(wiring.argv):
+        wiring.options.output = "json"
+    with _while_somebody_reads():
+        if wiring.options.verbose:
+            _show_traceback(wiring, error)
+        wiring.output.failure(failure, data=getattr(error, "data", None))
     return failure.exit_status
 
 
 def _show_traceback(wiring: Wiring, error: BaseException) -> None:
     import traceback  # noqa: PLC0415 - rarely needed
 
-    for line in "".join(traceback.format_exception(error)).splitlines():
-        wiring.stderr.write(wiring.scrubber.text(line) + "\n")
+    text = wiring.scrubber.text("".join(traceback.format_exception(error)))
+    for line in text.splitlines():
+        wiring.output.say(line)

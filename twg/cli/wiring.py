@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, TextIO
 
-from guard import agents, intake
+from guard import agents, intake, logs
 from guard.errors import HumanRequired, SecretRefused, TerminalRequired
 from twg import settings as settings_module
 from twg.cli.output import Output
@@ -79,9 +79,9 @@ class Wiring:
         """
         self.command_path = command_path
         if self.options.verbose:
-            from guard import logs  # noqa: PLC0415 - structlog only where somebody reads it
-
-            logs.configure(self.scrubber, stream=self.stderr, verbose=True)
+            logs.show(self.scrubber, stream=self.stderr)
+        else:
+            logs.silence()
         if human_only and self.agent is not None:
             raise HumanRequired(self.agent.name, self.human_command)
         try:
