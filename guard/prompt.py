@@ -19,7 +19,8 @@ from guard.terminal import controlling_terminal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-    from prompt_toolkit.key_binding.key_processor import KeyPress
+    from prompt_toolkit.application import Application
+    from prompt_toolkit.key_binding.key_processor import KeyPress, KeyPressEvent
 
     from guard.agents import Agent
     from guard.custody import Custody
@@ -122,7 +123,7 @@ class VisiblePrompt:
 
         Args:
             what: What is asked for, such as ``account e-mail``.
-            default: The answer if the line is empty; None if there must be one.
+            default: The answer if the line is empty, even an empty one; None if there must be one.
             check: Returns why an answer is none, in words, or None if it is one.
             seconds: How long to wait for it.
 
@@ -134,10 +135,13 @@ class VisiblePrompt:
         with controlling_terminal() as terminal:
 
             async def line() -> str:
-                terminal.write(_shown(f"{what} [{default}]: " if default else f"{what}: "))
+                label = _shown(f"{what[:1].upper()}{what[1:]}")
+                terminal.write(f"{label} [{_shown(default)}]: " if default else f"{label}: ")
                 return await _visible_line(terminal, seconds) or default or ""
 
             def fault(value: str) -> str | None:
+                if value == default:
+                    return None
                 return _visible_fault(value, what) or (check(value) if check else None)
 
             return await _first_sound(terminal, what, line, fault)
@@ -308,20 +312,50 @@ async def _choose_by_arrows(
     terminal: ControllingTerminal, question: str, options: Sequence[str]
 ) -> int | None:
     """Return the index of the option chosen; None if this terminal cannot be waited for."""
-    from prompt_toolkit.shortcuts.choice_input import ChoiceInput  # noqa: PLC0415 - only to ask
-
-    picker = ChoiceInput(
-        message=question,
-        options=list(enumerate(options)),
-        enable_suspend=True,
-        interrupt_exception=PromptInterrupted,
-    )
     with _toolkit_session(terminal):
         try:
-            return await picker.prompt_async()
+            # Its handling of SIGINT would undo the program's own, for good. Ctrl-C is a key here,
+            # and for the signal the program cancels this task.
+            return await _picker(question, options).run_async(handle_sigint=False)
         except EOFError:
             # Hung up, which the next reading tells, or macOS: see `ControllingTerminal`.
             return None
+
+
+def _picker(question: str, options: Sequence[str]) -> Application[int]:
+    """Return a list to choose from: arrow keys or the option's number, then Return."""
+    from prompt_toolkit.application import Application  # noqa: PLC0415 - only to ask
+    from prompt_toolkit.key_binding import KeyBindings  # noqa: PLC0415 - likewise
+    from prompt_toolkit.layout import HSplit, Layout  # noqa: PLC0415 - likewise
+    from prompt_toolkit.widgets import Label, RadioList  # noqa: PLC0415 - likewise
+
+    choices = RadioList(
+        list(enumerate(options)),
+        select_on_focus=True,
+        open_character=" ",
+        select_character=">",
+        close_character=" ",
+        show_cursor=False,
+        show_numbers=True,
+        show_scrollbar=False,
+    )
+    keys = KeyBindings()
+
+    @keys.add("enter", eager=True)
+    def accept(event: KeyPressEvent) -> None:
+        event.app.exit(result=choices.current_value)
+
+    @keys.add("c-c")
+    @keys.add("c-d")
+    def interrupt(event: KeyPressEvent) -> None:
+        event.app.exit(exception=PromptInterrupted())
+
+    @keys.add("c-z")
+    def suspend(event: KeyPressEvent) -> None:
+        event.app.suspend_to_background()
+
+    shown = HSplit([Label(question, dont_extend_height=True), choices])
+    return Application(layout=Layout(shown, focused_element=choices), key_bindings=keys)
 
 
 @contextlib.contextmanager

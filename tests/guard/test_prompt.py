@@ -620,15 +620,15 @@ async def test_a_stop_however_long_does_not_count_as_idle() -> None:
 
 async def test_a_visible_question(tmp_path: Path) -> None:
     async with asking(tmp_path, how="visible") as run:
-        await run.terminal.until("answer:")
+        await run.terminal.until("Answer:")
         await run.terminal.send_line("  alice@example.com ")
         assert (await run.ended(0))["answer"] == "alice@example.com"
-        assert run.terminal.screen().startswith("answer:   alice@example.com\n")
+        assert run.terminal.screen().startswith("Answer:   alice@example.com\n")
 
 
 async def test_an_empty_answer_is_the_default(tmp_path: Path) -> None:
     async with asking(tmp_path, how="visible", default="one.example.net") as run:
-        await run.terminal.until("answer [one.example.net]:")
+        await run.terminal.until("Answer [one.example.net]:")
         await run.terminal.send_line()
         assert (await run.ended(0))["answer"] == "one.example.net"
 
@@ -636,7 +636,7 @@ async def test_an_empty_answer_is_the_default(tmp_path: Path) -> None:
 async def test_what_is_no_answer_is_asked_for_again(tmp_path: Path) -> None:
     answers = [("", "nothing was entered"), ("a\x1b[Db", "control or invisible"), ("c", "another")]
     async with asking(tmp_path, how="visible", wanted="yes") as run:
-        await run.terminal.until("answer:")
+        await run.terminal.until("Answer:")
         for answer, reason in answers:
             await run.terminal.send_line(answer)
             await run.terminal.until(reason) if reason != "another" else None
@@ -648,7 +648,7 @@ async def test_what_is_no_answer_is_asked_for_again(tmp_path: Path) -> None:
 )
 async def test_a_secret_is_no_answer_to_a_visible_question(tmp_path: Path, answer: str) -> None:
     async with asking(tmp_path, how="visible") as run:
-        await run.terminal.until("answer:")
+        await run.terminal.until("Answer:")
         await run.terminal.send_line(answer)
         ended = await run.ended(1)
         assert ended["error"] == "SecretRejected"
@@ -673,7 +673,7 @@ async def test_a_visible_question_can_be_left(
     """H-B1, H-B4: by a key, or by doing nothing."""
     seconds = PATIENCE if key else 0.2
     async with asking(tmp_path, how=how, seconds=seconds, options=["one", "two"]) as run:
-        await run.terminal.until("answer:" if how == "visible" else "2. two")
+        await run.terminal.until("Answer:" if how == "visible" else "2. two")
         await run.terminal.send(key)
         assert (await run.ended(status))["error"] == error
         assert run.terminal.screen().endswith("\nthe end")
@@ -682,7 +682,7 @@ async def test_a_visible_question_can_be_left(
 
 async def test_lines_after_the_answer_are_not_left_for_the_shell(tmp_path: Path) -> None:
     async with asking(tmp_path, how="visible") as run:
-        await run.terminal.until("answer:")
+        await run.terminal.until("Answer:")
         await run.terminal.send("first\rsecond\r")
         assert (await run.ended(0))["answer"] == "first"
         assert not unread(run.terminal)
@@ -690,7 +690,7 @@ async def test_lines_after_the_answer_are_not_left_for_the_shell(tmp_path: Path)
 
 async def test_a_visible_question_outlives_a_stop(tmp_path: Path) -> None:
     async with asking(tmp_path, how="visible") as run:
-        await run.terminal.until("answer:")
+        await run.terminal.until("Answer:")
         await run.terminal.send("\x1a")
         await run.terminal.until_stopped()
         run.terminal.signal(signal.SIGCONT)
@@ -728,7 +728,7 @@ async def test_choosing_by_number_where_there_is_no_room(
     )
     async with order as run:
         for question, answer in enumerate(["4", "²", "3"], 1):
-            await run.shows("number [1]:", question)
+            await run.shows("Number [1]:", question)
             await run.terminal.send_line(answer)
         assert (await run.ended(0))["answer"] == 2
         assert b"\x1b" not in run.terminal.raw

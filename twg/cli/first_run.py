@@ -66,7 +66,7 @@ async def guide(wiring: Wiring, http: Http) -> Provider:
 async def _at_atlassian(wiring: Wiring) -> Wish:
     for line in ("", *_APP_STEPS):
         wiring.output.say(line)
-    client_id = await wiring.questions.ask("Client ID")
+    client_id = await wiring.questions.ask("client ID")
     wish = atlassian_wish("atlassian", None, {"client_id": client_id})
     if wish is None:
         raise RuntimeError("the name decides that Atlassian is meant")
@@ -75,10 +75,10 @@ async def _at_atlassian(wiring: Wiring) -> Wish:
 
 async def _elsewhere(wiring: Wiring) -> Wish:
     issuer = await wiring.questions.ask(
-        "Its issuer, such as https://auth.example.com", check=_issuer_fault
+        "issuer, such as https://auth.example.com", check=_issuer_fault
     )
     client_id = await wiring.questions.ask(
-        "Client ID there (leave empty to let twg register itself)", default=""
+        "client ID there (empty: twg registers itself)", default=""
     )
     return wish_for("main", issuer.strip(), {"client_id": client_id.strip() or None})
 
