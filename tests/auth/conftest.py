@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ from twg.auth.tokens import TokenManager
 from twg.http import Http
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
     from pathlib import Path
 
     from guard.custody import Custody
@@ -75,14 +76,29 @@ async def server() -> AsyncIterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def agreeing_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxHandle]:
-    """Run a sandbox that plays the person: she agrees to everything."""
-    running = running_sandbox(tmp_path_factory.mktemp("sandbox"), auto_approve=True)
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(running) as handle:
-        yield handle
+def shared_sandboxes(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Mapping[bool, SandboxHandle]]:
+    """Run two sandboxes; one asks its persons, the other plays them and agrees to everything."""
+    with ExitStack() as stack:
+        portal = stack.enter_context(start_blocking_portal())
+        yield {
+            agrees: stack.enter_context(
+                portal.wrap_async_context_manager(
+                    running_sandbox(tmp_path_factory.mktemp("sandbox"), auto_approve=agrees)
+                )
+            )
+            for agrees in (True, False)
+        }
 
 
 @pytest.fixture
-async def sandbox(agreeing_sandbox: SandboxHandle) -> Sandbox:
-    """Return that sandbox as this test sees it."""
-    return await Sandbox.as_it_is(agreeing_sandbox)
+async def sandbox(shared_sandboxes: Mapping[bool, SandboxHandle]) -> Sandbox:
+    """Return the sandbox that agrees to everything, as this test sees it."""
+    return await Sandbox.as_it_is(shared_sandboxes[True])
+
+
+@pytest.fixture
+async def asking_sandbox(shared_sandboxes: Mapping[bool, SandboxHandle]) -> Sandbox:
+    """Return the sandbox that asks its persons, as this test sees it."""
+    return await Sandbox.as_it_is(shared_sandboxes[False])

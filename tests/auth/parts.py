@@ -15,6 +15,7 @@ from tests.sandbox.running import SandboxHandle
 from tests.sandbox.visiting import Visitor
 from tests.vault.samples import Ear, custody_of
 from twg.auth.signin import Identity, People, SignIn
+from twg.errors import StoreUnwritable
 from twg.products import atlassian
 from twg.sandbox.people import CLIENT_ID
 from twg.vault import Credential, Endpoints, Provider, Tokens
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from guard.secret import Secret
     from tests.oauth.servers import Reply
     from twg.http import Http
-    from twg.vault import CredentialStore, Site
+    from twg.vault import CredentialStore, SealedStore, Site
 
 LIFETIME = 3600.0
 NOW = 1_900_000_000.0
@@ -172,10 +173,40 @@ class Gate:
     arrived: anyio.Event = field(default_factory=anyio.Event)
     opened: anyio.Event = field(default_factory=anyio.Event)
 
+    async def reached(self) -> None:
+        """Wait until the request is there."""
+        with anyio.fail_after(60):
+            await self.arrived.wait()
+
     async def __call__(self, stream: SocketStream) -> None:
         self.arrived.set()
         await self.opened.wait()
         await self.reply(stream)
+
+
+class FullStore:
+    """A real store whose saving can be made to fail, as on a disk that has just become full.
+
+    Args:
+        store: The real one.
+    """
+
+    def __init__(self, store: SealedStore) -> None:
+        self._store = store
+        self.full = False
+        self.read = store.read
+        self.remove = store.remove
+        self.lease = store.lease
+
+    async def save(self, credential: Credential, *, expected: int | None) -> Credential:
+        if self.full:
+            raise StoreUnwritable("no space left on device")
+        return await self._store.save(credential, expected=expected)
+
+    async def prove_replaceable(self) -> None:
+        if self.full:
+            raise StoreUnwritable("no space left on device")
+        await self._store.prove_replaceable()
 
 
 class Clock:
@@ -197,6 +228,7 @@ class Told:
     codes: list[tuple[str, str | None, str]] = field(default_factory=list)
     waits: list[tuple[str, float]] = field(default_factory=list)
     address_shown: anyio.Event = field(default_factory=anyio.Event)
+    code_shown: anyio.Event = field(default_factory=anyio.Event)
 
     def say(self, line: str) -> None:
         self.lines.append(line)
@@ -207,6 +239,7 @@ class Told:
 
     def show_code(self, uri: str, complete: str | None, code: str) -> None:
         self.codes.append((uri, complete, code))
+        self.code_shown.set()
 
     @asynccontextmanager
     async def waiting(self, what: str, seconds: float) -> AsyncIterator[None]:
@@ -218,6 +251,12 @@ class Told:
         with anyio.fail_after(30):
             await self.address_shown.wait()
         return self.addresses[0]
+
+    async def code(self) -> tuple[str, str | None, str]:
+        """Return the first code with its addresses, once there is one."""
+        with anyio.fail_after(30):
+            await self.code_shown.wait()
+        return self.codes[0]
 
 
 async def first_site(sites: Sequence[Site]) -> Site:

@@ -149,7 +149,7 @@ async def _killed_while_sending(server: Server, store: SealedStore, root: Path) 
     server.on(TOKEN, gate)
     async with worker("get", root, 1, "default") as killed:
         await begin(killed)
-        await gate.arrived.wait()
+        await gate.reached()
         killed.send_signal(signal.SIGKILL)
         await ended(killed)
         gate.opened.set()
@@ -164,7 +164,7 @@ async def test_interrupted_between_send_and_save_it_is_saved_first(
     server.on(TOKEN, gate)
     async with worker("get", tmp_path, 1, "default", stderr=subprocess.DEVNULL) as process:
         await begin(process)
-        await gate.arrived.wait()
+        await gate.reached()
         process.send_signal(signal.SIGINT)
         gate.opened.set()
         assert await ended(process) == ""

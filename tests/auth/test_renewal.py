@@ -68,7 +68,7 @@ async def test_a_failure_beside_leaves_the_valid_token_and_is_not_repeated_at_on
 async def test_the_guards_own_errors_beside_do_not_reach_the_caller(
     store: SealedStore, http: Http, clock: Clock, saved: Credential, tmp_path: Path
 ) -> None:
-    """G3: the record cannot be written; the valid token is still handed out."""
+    """H-G3: the record cannot be written; the valid token is still handed out."""
 
     class FullDisk(Ear):
         def record(self, event: str, **facts: Any) -> None:
@@ -171,6 +171,19 @@ async def test_a_refusal_is_remembered_and_nothing_more_is_sent(
     assert kept.refused is not None
 
 
+async def test_revoked_after_renewals_that_went_well_is_revoked(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server
+) -> None:
+    """Nothing is left of a renewal that ended well which would cast doubt on the next."""
+    del saved
+    server.on(TOKEN, document(token_answer(1)), INVALID)
+    clock.now = EXPIRED
+    async with manager:
+        await manager.get("default")
+        with pytest.raises(AuthRevoked):
+            await manager.renew("default", force=True)
+
+
 async def test_a_refused_sign_in_still_hands_out_its_valid_token(
     manager: TokenManager, clock: Clock, saved: Credential, server: Server
 ) -> None:
@@ -213,7 +226,7 @@ async def test_refused_because_another_one_won_goes_on_with_the_others_token(
             served.append(access_of(await manager.get("default")))
 
         tasks.start_soon(work)
-        await gate.arrived.wait()
+        await gate.reached()
         await store.save(replace(saved, tokens=won), expected=None)
         gate.opened.set()
     assert served == ["the-winners"]
@@ -238,7 +251,7 @@ async def test_signed_out_meanwhile_is_told_and_not_undone(
                     await manager.get("default")
 
             tasks.start_soon(work)
-            await gate.arrived.wait()
+            await gate.reached()
             await store.remove("default", expected=None)
             gate.opened.set()
         assert await store.read("default") is None

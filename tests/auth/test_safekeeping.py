@@ -3,48 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
-from tests.auth.parts import DUE, EXPIRED, TOKEN, Gate, access_of, plain, stored, token_answer
+from guard.custody import Custody
+from tests.auth.parts import (
+    DUE,
+    EXPIRED,
+    NOW,
+    TOKEN,
+    FullStore,
+    Gate,
+    access_of,
+    credential_at,
+    plain,
+    stored,
+    token_answer,
+)
 from tests.oauth.servers import document
 from tests.vault.samples import Ear, custody_of
+from twg.auth.safekeeping import Successor
 from twg.auth.tokens import TokenManager
 from twg.errors import StoreUnwritable
 
 if TYPE_CHECKING:
-    from guard.custody import Custody
     from tests.auth.parts import Clock
     from tests.oauth.servers import Server
     from twg.http import Http
     from twg.vault import Credential, SealedStore
-
-
-class FullStore:
-    """A real store whose saving can be made to fail, as on a disk that has just become full.
-
-    Args:
-        store: The real one.
-    """
-
-    def __init__(self, store: SealedStore) -> None:
-        self._store = store
-        self.full = False
-        self.read = store.read
-        self.remove = store.remove
-        self.lease = store.lease
-
-    async def save(self, credential: Credential, *, expected: int | None) -> Credential:
-        if self.full:
-            raise StoreUnwritable("no space left on device")
-        return await self._store.save(credential, expected=expected)
-
-    async def prove_replaceable(self) -> None:
-        if self.full:
-            raise StoreUnwritable("no space left on device")
-        await self._store.prove_replaceable()
 
 
 async def test_a_store_that_cannot_be_written_sends_nothing(
@@ -69,8 +57,27 @@ async def test_a_store_that_cannot_be_written_sends_nothing(
     assert ear.events("token.refresh_failed")
 
 
+async def test_nor_is_a_token_sent_again_that_was_sent_before(
+    store: SealedStore,
+    http: Http,
+    custody: Custody,
+    clock: Clock,
+    saved: Credential,
+    server: Server,
+) -> None:
+    """H-D3: a renewal that was cut short does not make the next one careless."""
+    await store.save(replace(saved, used_at=NOW), expected=saved.generation)
+    full = FullStore(store)
+    full.full = True
+    clock.now = EXPIRED
+    async with TokenManager(store=full, http=http, custody=custody, clock=clock) as manager:
+        with pytest.raises(StoreUnwritable):
+            await manager.get("default")
+    assert server.received == []
+
+
 async def fill_while_sending(full: FullStore, gate: Gate) -> None:
-    await gate.arrived.wait()
+    await gate.reached()
     full.full = True
     gate.opened.set()
 
@@ -156,16 +163,33 @@ async def test_tokens_kept_in_memory_give_way_to_a_new_sign_in(
     assert plain((await stored(store)).tokens.refresh) == plain(new)
 
 
+def test_new_tokens_are_neither_refused_nor_in_doubt() -> None:
+    """Whatever was said of the ones before them."""
+    before = replace(credential_at("http://127.0.0.1:9"), refused="no longer accepted", used_at=NOW)
+    tokens = replace(before.tokens, issued_at=EXPIRED)
+    assert before.tokens.refresh is not None
+    after = Successor(spent=before.tokens.refresh, tokens=tokens).applied_to(before)
+    assert (after.refused, after.used_at, after.refreshed_at) == (None, None, EXPIRED)
+
+
 async def test_another_default_site_chosen_meanwhile_survives_with_the_new_tokens(
-    manager: TokenManager, clock: Clock, saved: Credential, server: Server, store: SealedStore
+    store: SealedStore,
+    http: Http,
+    custody: Custody,
+    clock: Clock,
+    saved: Credential,
+    server: Server,
 ) -> None:
-    """Neither change undoes the other."""
-    gate = Gate(document(token_answer(1)))
+    """Neither change undoes the other, and there is no trouble worth a warning."""
+    gate, warnings = Gate(document(token_answer(1))), list[str]()
     server.on(TOKEN, gate)
     clock.now = EXPIRED
+    manager = TokenManager(
+        store=store, http=http, custody=custody, clock=clock, warn=warnings.append
+    )
     async with manager, anyio.create_task_group() as tasks:
         tasks.start_soon(manager.get, "default")
-        await gate.arrived.wait()
+        await gate.reached()
         now_there = await stored(store)
         await store.save(
             replace(now_there, site="other.example.net"), expected=now_there.generation
@@ -174,3 +198,36 @@ async def test_another_default_site_chosen_meanwhile_survives_with_the_new_token
     kept = await stored(store)
     assert (kept.site, access_of(kept)) == ("other.example.net", "access-made-up-1")
     assert saved.site != kept.site
+    assert warnings == []
+
+
+class MeddledStore(FullStore):
+    """A real store in which the default site changes just before the first saving."""
+
+    meddled = False
+
+    async def save(self, credential: Credential, *, expected: int | None) -> Credential:
+        if not self.meddled:
+            self.meddled = True
+            now_there = await stored(self._store)
+            await self._store.save(
+                replace(now_there, site="other.example.net"), expected=now_there.generation
+            )
+        return await super().save(credential, expected=expected)
+
+
+async def test_another_default_site_chosen_just_before_does_no_harm_either(
+    store: SealedStore, http: Http, clock: Clock, saved: Credential, ear: Ear
+) -> None:
+    """Here in a program that keeps no record."""
+    del saved
+    clock.now = EXPIRED
+    scrubber: Any = ear
+    meddled = MeddledStore(store)
+    async with TokenManager(
+        store=meddled, http=http, custody=Custody(scrubber), clock=clock
+    ) as manager:
+        renewed = await manager.get("default")
+    assert (renewed.site, access_of(renewed)) == ("other.example.net", "access-made-up-1")
+    assert access_of(await stored(store)) == "access-made-up-1"
+    assert ear.records == []

@@ -17,6 +17,7 @@ from tests.auth.parts import (
     LIFETIME,
     NOW,
     TOKEN,
+    FullStore,
     Gate,
     access_of,
     credential_at,
@@ -29,10 +30,11 @@ from tests.auth.parts import (
 from tests.oauth.servers import document, status
 from tests.vault.samples import Ear, custody_of, store_at
 from twg.auth.tokens import TokenManager
-from twg.errors import AuthRequired, Busy, GrantRefused, NetworkError
+from twg.errors import AuthRequired, Busy, GrantRefused, Interrupted, NetworkError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from guard.custody import Custody
@@ -70,7 +72,7 @@ async def test_a_due_token_is_handed_out_at_once_and_renewed_beside(
     clock.now = DUE
     async with manager:
         assert access_of(await manager.get("default")) == access_of(saved)
-        await gate.arrived.wait()
+        await gate.reached()
         gate.opened.set()
     assert access_of(await stored(store)) == "access-made-up-1"
     assert server.received[0].form == {
@@ -195,7 +197,7 @@ async def test_a_thousand_tasks_send_one_request(
     async with manager, anyio.create_task_group() as tasks:
         for _ in range(1000):
             tasks.start_soon(work)
-        await gate.arrived.wait()
+        await gate.reached()
         gate.opened.set()
     assert len(server.received) == 1
     assert served == ["access-made-up-0" if now == DUE else "access-made-up-1"] * 1000
@@ -267,7 +269,7 @@ async def test_a_failure_is_shared_too(
     async with manager, anyio.create_task_group() as tasks:
         for _ in range(20):
             tasks.start_soon(work)
-        await gate.arrived.wait()
+        await gate.reached()
         gate.opened.set()
     assert len(failed) == 20
     assert len(server.received) == 1
@@ -290,7 +292,7 @@ async def test_all_profiles_are_renewed_at_once_and_failures_do_not_mix(
 
         async def let_go() -> None:
             for gate in gates:  # all three are there before any is answered
-                await gate.arrived.wait()
+                await gate.reached()
             for gate in gates:
                 gate.opened.set()
 
@@ -323,12 +325,15 @@ async def test_the_old_tokens_are_dead_and_the_new_ones_work(
 
 
 async def test_a_valid_token_does_not_wait_for_a_hanging_renewal(
-    manager: TokenManager, clock: Clock, saved: Credential, server: Server, tmp_path: Path
+    tmp_path: Path, http: Http, custody: Custody, clock: Clock, saved: Credential, server: Server
 ) -> None:
     """H-D8: neither at once nor at the end of the command."""
     clock.now = DUE
-    async with store_at(tmp_path).lease("default"), manager:
-        assert access_of(await manager.get("default")) == access_of(saved)
+    patient = store_at(tmp_path, lock_seconds=3600)
+    manager = TokenManager(store=patient, http=http, custody=custody, clock=clock)
+    with anyio.fail_after(60):
+        async with store_at(tmp_path).lease("default"), manager:
+            assert access_of(await manager.get("default")) == access_of(saved)
     assert server.received == []
 
 
@@ -353,14 +358,14 @@ async def test_an_expired_token_waits_for_a_hanging_renewal_and_names_its_proces
 async def cancel_by_scope(work: Callable[[], Coroutine[None, None, None]], gate: Gate) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(work)
-        await gate.arrived.wait()
+        await gate.reached()
         tasks.cancel_scope.cancel()
         gate.opened.set()
 
 
 async def cancel_natively(work: Callable[[], Awaitable[None]], gate: Gate) -> None:
     task = asyncio.ensure_future(work())
-    await gate.arrived.wait()
+    await gate.reached()
     task.cancel()
     await anyio.lowlevel.checkpoint()
     task.cancel()
@@ -409,7 +414,7 @@ async def test_one_caller_cancelled_does_not_cancel_the_others(
 
     async with manager, anyio.create_task_group() as tasks:
         first = asyncio.ensure_future(manager.get("default"))
-        await gate.arrived.wait()
+        await gate.reached()
         tasks.start_soon(patient)
         await anyio.wait_all_tasks_blocked()
         first.cancel()
@@ -431,13 +436,61 @@ async def test_an_error_in_the_body_comes_out_as_it_is(
     async def command() -> None:
         async with manager:
             await manager.get("default")
-            await gate.arrived.wait()
+            await gate.reached()
             gate.opened.set()
             raise KeyError("as it is")
 
     with pytest.raises(KeyError, match="as it is"):
         await command()
     assert access_of(await stored(store)) == "access-made-up-1"
+
+
+async def test_an_error_in_the_body_does_not_wait_for_what_has_not_begun(
+    tmp_path: Path, http: Http, custody: Custody, clock: Clock, saved: Credential, server: Server
+) -> None:
+    """A renewal that nobody waits for any more gives up its place in the queue."""
+    del saved
+    clock.now = EXPIRED
+    patient = store_at(tmp_path, lock_seconds=3600)
+    manager = TokenManager(store=patient, http=http, custody=custody, clock=clock)
+
+    async def command() -> None:
+        async with store_at(tmp_path).lease("default"), manager:
+            with anyio.move_on_after(0.05):
+                await manager.get("default")
+            raise KeyError("as it is")
+
+    with anyio.fail_after(60), pytest.raises(KeyError, match="as it is"):
+        await command()
+    assert server.received == []
+
+
+async def test_who_waits_from_outside_is_told_that_the_command_ended(
+    tmp_path: Path, http: Http, custody: Custody, clock: Clock, saved: Credential
+) -> None:
+    del saved
+    clock.now = EXPIRED
+    watched = FullStore(store_at(tmp_path, lock_seconds=3600))
+    lease, leasing = watched.lease, anyio.Event()
+    manager = TokenManager(store=watched, http=http, custody=custody, clock=clock)
+    waiting: list[asyncio.Task[Credential]] = []
+
+    def noted(profile: str) -> AbstractAsyncContextManager[None]:
+        leasing.set()
+        return lease(profile)
+
+    watched.lease = noted
+
+    async def command() -> None:
+        async with store_at(tmp_path).lease("default"), manager:
+            waiting.append(asyncio.ensure_future(manager.get("default")))
+            await leasing.wait()
+            raise KeyError("as it is")
+
+    with pytest.raises(KeyError):
+        await command()
+    with pytest.raises(Interrupted):
+        await waiting[0]
 
 
 async def test_outside_its_context_a_manager_is_of_no_use(manager: TokenManager) -> None:

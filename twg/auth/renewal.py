@@ -176,7 +176,9 @@ class Renewer:
             else:
                 successor = Successor(spent=spent, tokens=self._tokens(credential, answer))
                 newest = await self._keeping.save(successor, credential)
-                self._note("token.refreshed", newest, "ok")
+                unsaved = self._keeping.why_kept(credential.profile)
+                outcome = "ok" if unsaved is None else "not saved"
+                self._note("token.refreshed", newest, outcome, str(unsaved or ""))
         return newest
 
     async def _ask(self, credential: Credential, refresh: Secret) -> TokenResponse:
@@ -237,10 +239,11 @@ class Renewer:
         if self._custody.audit is not None:
             self._custody.audit.record(
                 event,
+                secret=credential.tokens.refresh or credential.tokens.access,
                 outcome=outcome,
-                profile=credential.profile,
-                host=urlsplit(credential.provider.issuer).netloc,
                 reason=reason or None,
+                host=urlsplit(credential.provider.issuer).netloc,
+                profile=credential.profile,
             )
 
 

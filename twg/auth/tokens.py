@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from twg.vault import Credential, CredentialStore
 
 _AT_ONCE: Final = 8
-_PATIENCE_BESIDE: Final = 1.0
+_PATIENCE_BESIDE: Final = 3.0
 _REST_AFTER_FAILURE: Final = 30.0
 _LAST_SAVE_SECONDS: Final = 10.0
 
@@ -118,7 +118,7 @@ class TokenManager:
         now = self._clock()
         if is_expired(credential, now):
             return await self.renew(profile, seen=credential)
-        if is_due(credential, now) and credential.refused is None:
+        if is_due(credential, now):
             self._renew_beside(credential)
         return credential
 
