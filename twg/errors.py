@@ -154,7 +154,7 @@ class AuthRevoked(AuthError):
 
 
 class SignInRefused(TwgError):
-    """The person declined, or the provider did so for them."""
+    """The person declined or did not answer in time, or the provider refused for them."""
 
     code = Code.AUTH_REQUIRED
     human_required = True

@@ -21,7 +21,7 @@ from twg.sandbox.people import CLIENT_ID
 from twg.vault import Credential, Endpoints, Provider, Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from anyio.abc import SocketStream
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from guard.secret import Secret
     from tests.oauth.servers import Reply
     from twg.http import Http
-    from twg.vault import CredentialStore, SealedStore, Site
+    from twg.vault import CredentialStore, SealedStore
 
 LIFETIME = 3600.0
 NOW = 1_900_000_000.0
@@ -259,10 +259,6 @@ class Told:
         return self.codes[0]
 
 
-async def first_site(sites: Sequence[Site]) -> Site:
-    return sites[0]
-
-
 async def identify(http: Http, provider: Provider, access: Secret) -> Identity:
     return Identity(
         account=await atlassian.account_of(http, provider, access),
@@ -277,7 +273,6 @@ def sign_in_of(
     told: Told,
     *,
     paste: Callable[[], Awaitable[Secret]] | None = None,
-    pick_site: Callable[[Sequence[Site]], Awaitable[Site]] = first_site,
     identify: Callable[[Http, Provider, Secret], Awaitable[Identity]] = identify,
     wait_seconds: float = 60.0,
 ) -> SignIn:
@@ -286,9 +281,7 @@ def sign_in_of(
         store=store,
         http=http,
         custody=custody,
-        people=People(
-            narrator=told, paste=paste, pick_site=pick_site, environ={"PATH": search_path()}
-        ),
+        people=People(narrator=told, paste=paste, environ={"PATH": search_path()}),
         identify=identify,
         wait_seconds=wait_seconds,
         clock=lambda: NOW,

@@ -13,7 +13,7 @@ from tests.sandbox.running import running_sandbox
 from tests.vault.samples import Ear, custody_of
 from twg.auth.clients import client_of
 from twg.auth.providers import Wish, found
-from twg.errors import ConfigError, GrantRefused
+from twg.errors import ConfigError, GrantRefused, ProtocolError
 from twg.http import origin
 from twg.products import atlassian
 from twg.sandbox.people import CLIENT_ID
@@ -22,12 +22,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guard.custody import Custody
+    from guard.secret import Secret
     from tests.auth.parts import Sandbox
     from tests.oauth.servers import Server
     from twg.http import Http
 
 METADATA = "/.well-known/oauth-authorization-server"
 SECRET = custody_of(Ear()).take("made-up-client-secret", "client-secret")
+
+
+async def ask() -> Secret:
+    return SECRET
 
 
 def wish(url: str, **changes: Any) -> Wish:
@@ -124,7 +129,7 @@ async def test_a_confidential_client_authenticates_as_the_server_takes_it(
 ) -> None:
     more = {} if offered is None else {"token_endpoint_auth_methods_supported": offered}
     server.on(METADATA, document(metadata(server.url, **more)))
-    provider = await found(http, custody, wish(server.url, client_secret=SECRET, token_body=body))
+    provider = await found(http, custody, wish(server.url, ask_secret=ask, token_body=body))
     assert provider.token_auth_method == method
     assert provider.client_secret is SECRET
     assert provider.token_body == body
@@ -136,8 +141,26 @@ async def test_a_server_that_takes_no_client_secret(
     offered = {"token_endpoint_auth_methods_supported": ["private_key_jwt"]}
     server.on(METADATA, document(metadata(server.url, **offered)))
     with pytest.raises(ConfigError, match="private_key_jwt"):
-        await found(http, custody, wish(server.url, client_secret=SECRET))
+        await found(http, custody, wish(server.url, ask_secret=ask))
     assert not (await found(http, custody, wish(server.url))).client_secret
+
+
+async def test_a_person_is_asked_for_the_secret_once_the_rest_is_good(
+    server: Server, http: Http, custody: Custody
+) -> None:
+    """Otherwise they would paste it for nothing."""
+    asked: list[int] = []
+
+    async def ask_late() -> Secret:
+        asked.append(len(server.received))
+        return SECRET
+
+    with pytest.raises(ProtocolError):
+        await found(http, custody, wish(server.url, ask_secret=ask_late))
+    assert asked == []
+    server.on(METADATA, document(metadata(server.url)))
+    await found(http, custody, wish(server.url, ask_secret=ask_late))
+    assert asked == [len(server.received)]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +224,7 @@ async def test_what_the_person_says_wins(server: Server, http: Http, custody: Cu
         {"api_base": "http://api.example.com"},
         {"api_base": "https://user:password@api.example.com"},
         {"api_base": "api.example.com"},
-        {"client_id": None, "client_secret": SECRET},
+        {"client_id": None, "ask_secret": ask},
         {"resource": "api.example.com/path"},
         {"resource": "https://api.example.com/#part"},
         {"resource": ""},

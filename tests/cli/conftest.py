@@ -6,21 +6,19 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
 
 from guard import agents, logs
-from tests.cli.console import Console, standard_input
+from tests.cli.console import Console, sandbox_at, standard_input
 from tests.oauth.servers import serving
-from tests.sandbox.running import SandboxHandle
-from twg import sandbox as sandboxes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.oauth.servers import Server
+    from tests.sandbox.running import SandboxHandle
 
 
 @pytest.fixture
@@ -42,10 +40,8 @@ def console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Console
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxHandle]:
     """A sandbox that plays the person; one for all tests, which compare what it counts."""
-    state_dir = tmp_path_factory.mktemp("sandbox") / "state"
-    status = anyio.run(partial(sandboxes.start, state_dir, auto_approve=True))
-    yield SandboxHandle(status, state_dir)
-    anyio.run(sandboxes.stop, state_dir)
+    with sandbox_at(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
 
 
 @pytest.fixture

@@ -10,31 +10,40 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+from anyio import to_thread
 
 from guard import audit
 from tests.auth.parts import credential_at, issued_by
 from tests.cli import orphanage
 from tests.rigs.surroundings import FakeBrowser, clean_env
 from tests.roads.traveller import Traveller
-from tests.vault.samples import store_at
+from tests.sandbox.running import SandboxHandle
+from tests.vault import samples
+from twg import sandbox as sandboxes
 from twg.cli.main import run
-from twg.http import Http
-from twg.products import atlassian
-from twg.vault import Site
+from twg.sandbox.people import ALICE, HARBOR
+from twg.vault import Account, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tests.sandbox.running import SandboxHandle
     from twg.vault import Credential
 
 ORPHANAGE = Path(orphanage.__file__)
+ALICE_THERE: dict[str, Any] = {
+    "account": Account(id=ALICE.account_id, name=ALICE.name, email=ALICE.email),
+    "sites": (Site(host=HARBOR.host, cloud_id=HARBOR.cloud_id, name=HARBOR.name),),
+    "site": HARBOR.host,
+}
+"""Who the sandbox plays, and the site that it chooses for her."""
+HOST = "one.example.net"
 SITES = (
-    Site(host="one.example.net", cloud_id="c1", name="One"),
+    Site(host=HOST, cloud_id="c1", name="One"),
     Site(host="two.example.net", cloud_id="c2", name="Two"),
 )
 
@@ -106,13 +115,14 @@ class Console:
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             found = run(words, self.env | more)
-        return self._checked(Ended(found, out.getvalue(), err.getvalue()), status)
+        return self._checked(words, Ended(found, out.getvalue(), err.getvalue()), status)
 
     def apart(
         self,
         *words: str,
         status: int | None = 0,
         stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
         under: Sequence[str] = (),
         **more: str,
     ) -> Ended:
@@ -122,6 +132,7 @@ class Console:
             words: The command line.
             status: The exit status it must end with; None for any.
             stdin: Its standard input.
+            stdout: Its standard output; unless it is a pipe, nothing is known of it later.
             under: A program that is given the command line to run, and its first arguments.
             more: Further variables.
         """
@@ -129,18 +140,23 @@ class Console:
             [sys.executable, "-I", "-S", ORPHANAGE, *under, "twg", *words],
             env=self.env | more,
             stdin=stdin,
-            capture_output=True,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
             check=False,
             timeout=2 * orphanage.LONGEST_LIFE,
         )
-        return self._checked(
-            Ended(done.returncode, done.stdout.decode(), done.stderr.decode()), status
-        )
+        out, err = ((each or b"").decode() for each in (done.stdout, done.stderr))
+        return self._checked(words, Ended(done.returncode, out, err), status)
 
-    def _checked(self, ended: Ended, status: int | None) -> Ended:
+    async def apart_async(self, *words: str) -> Ended:
+        """Do `apart` in a test that has a terminal to watch at the same time."""
+        return await to_thread.run_sync(partial(self.apart, *words))
+
+    def _checked(self, words: Sequence[str], ended: Ended, status: int | None) -> Ended:
         self.ended.append(ended)
         assert status in {None, ended.status}, ended
-        assert "Traceback" not in ended.err
+        verbose = {"-v", "--verbose"} & set(words)
+        assert verbose or "Traceback" not in ended.err
         return ended
 
     def settings(self, text: str) -> None:
@@ -167,26 +183,30 @@ class Console:
     def sign_in(
         self, sandbox: SandboxHandle, profile: str = "default", *, age: float = 0, **changes: Any
     ) -> Credential:
-        """Have somebody signed in at the sandbox, `age` seconds ago."""
-        return anyio.run(self._sign_in, sandbox, profile, age, changes)
-
-    async def _sign_in(
-        self, sandbox: SandboxHandle, profile: str, age: float, changes: dict[str, Any]
-    ) -> Credential:
-        credential = await issued_by(sandbox, profile)
-        async with Http() as http:
-            asked = http, credential.provider, credential.tokens.access
-            account = await atlassian.account_of(*asked)
-            sites = await atlassian.sites_of(*asked)
-        return await self._save(
-            credential.with_identity(account=account, sites=sites, site=sites[0].host), age, changes
-        )
+        """Have Alice signed in at the sandbox, `age` seconds ago."""
+        credential = replace(anyio.run(issued_by, sandbox, profile), **ALICE_THERE)
+        return anyio.run(self._save, credential, age, changes)
 
     def sign_in_at(
-        self, url: str, profile: str = "default", *, age: float = 0, **changes: Any
+        self,
+        url: str,
+        profile: str = "default",
+        *,
+        age: float = 0,
+        renewable: bool = True,
+        **changes: Any,
     ) -> Credential:
-        """Have somebody signed in, with made-up tokens, at a server that a test scripts."""
-        credential = credential_at(url, profile, sites=SITES, site=SITES[0].host)
+        """Have somebody signed in at a server that a test scripts, with `samples.SECRETS`."""
+        sample = samples.credential(profile)
+        refresh = sample.tokens.refresh if renewable else None
+        credential = credential_at(
+            url,
+            profile,
+            tokens=replace(sample.tokens, refresh=refresh),
+            account=sample.account,
+            sites=SITES,
+            site=HOST,
+        )
         return anyio.run(self._save, credential, age, changes)
 
     async def _save(
@@ -199,7 +219,7 @@ class Console:
             signed_in_at=issued_at,
             refreshed_at=issued_at,
         )
-        return await store_at(self.root).save(replace(dated, **changes), expected=None)
+        return await samples.store_at(self.root).save(replace(dated, **changes), expected=None)
 
 
 @contextlib.contextmanager
@@ -212,6 +232,17 @@ def standard_input(descriptor: int) -> Iterator[None]:
     finally:
         os.dup2(kept, 0)
         os.close(kept)
+
+
+@contextlib.contextmanager
+def sandbox_at(folder: Path, **options: Any) -> Iterator[SandboxHandle]:
+    """Run a sandbox that plays the person in `folder / "state"`, for tests that are not async."""
+    state_dir = folder / "state"
+    status = anyio.run(partial(sandboxes.start, state_dir, auto_approve=True, **options))
+    try:
+        yield SandboxHandle(status, state_dir)
+    finally:
+        anyio.run(sandboxes.stop, state_dir)
 
 
 def request_count(sandbox: SandboxHandle) -> int:

@@ -18,7 +18,8 @@ from twg.cli.wiring import Wiring
 from twg.errors import Code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import TextIO
 
     from tests.cli.console import Console
     from tests.oauth.servers import Server
@@ -111,7 +112,8 @@ def test_for_people_results_go_to_stdout_and_the_rest_to_stderr(streams: Streams
 
 
 def test_an_error_in_text_begins_with_the_programs_name(streams: Streams) -> None:
-    streams.output("text").failure(failure(failures={"one": "it was away"}))
+    some = failure(failures={"one": "it was away"})
+    streams.output("text").failure(some, data={"for": "programs"})
 
     assert streams.out == ""
     assert streams.err.splitlines() == [
@@ -196,16 +198,23 @@ def test_a_servers_words_steer_no_terminal_but_go_into_a_file_as_they_are(
 
     with terminal() as (stdout, shown):
         Wiring(("api",), console.env, stdout=stdout).output.raw(sent)
-        assert shown() == "one\r\n�[2Jtwo�\r\n"
+        assert shown(2) == "one\r\n�[2Jtwo�\r\n"
     assert console.twg("api", "atlassian", "/page").out == sent
 
 
 @contextmanager
-def terminal() -> Iterator[tuple[Any, Any]]:
-    """Yield a terminal's stream to write to, and what reads what is shown there."""
+def terminal() -> Iterator[tuple[TextIO, Callable[[int], str]]]:
+    """Yield a terminal's stream to write to, and what reads so many lines of what is shown."""
     ours, theirs = os.openpty()
+
+    def shown(lines: int) -> str:
+        drawn = b""
+        while drawn.count(b"\n") < lines:
+            drawn += os.read(ours, 4096)
+        return drawn.decode()
+
     with open(theirs, "w", encoding="utf-8") as stream:  # noqa: PTH123 - a descriptor
-        yield stream, lambda: os.read(ours, 4096).decode()
+        yield stream, shown
     os.close(ours)
 
 
@@ -215,6 +224,15 @@ def test_a_secret_is_scrubbed_before_it_is_serialised(streams: Streams) -> None:
 
     assert "Zm9v" not in streams.out
     assert json.loads(streams.out)["data"] == {"echo": ["got ‹access-token›!"]}
+
+
+def test_what_stands_under_a_secrets_name_is_scrubbed_before_it_is_serialised(
+    streams: Streams,
+) -> None:
+    """As text it would be a word like any other."""
+    streams.output("json", secret=SECRET).result({"access_token": {"parts": ["opaque"]}}, [])
+
+    assert json.loads(streams.out)["data"] == {"access_token": "‹access-token›"}
 
 
 def test_a_secret_is_scrubbed_after_it_is_serialised(streams: Streams) -> None:
@@ -276,13 +294,14 @@ def test_marks_are_green_on_request_only(streams: Streams) -> None:
     ],
 )
 def test_colour_is_for_terminals_unless_told_otherwise(
-    console: Console, environ: dict[str, str], on_terminal: bool, colour: bool
+    console: Console, environ: dict[str, str], *, on_terminal: bool, colour: bool
 ) -> None:
+    file = io.StringIO()
     with terminal() as (stream, shown):
-        stdout = stream if on_terminal else io.StringIO()
+        stdout = stream if on_terminal else file
         wiring = Wiring(("auth",), console.env | environ, stdout=stdout, stderr=io.StringIO())
         wiring.output.result({}, ["✔ done"])
-        written = shown() if on_terminal else stdout.getvalue()
+        written = shown(1) if on_terminal else file.getvalue()
 
     assert ("\x1b[32m" in written) is colour
 

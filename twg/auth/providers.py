@@ -12,7 +12,7 @@ from twg.oauth import discover, metadata, register
 from twg.vault import Endpoints, Provider
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from guard.custody import Custody
     from guard.secret import Secret
@@ -39,7 +39,7 @@ class Wish:
         issuer: Its issuer identifier (RFC 8414 section 2).
         api_base: The origin of the APIs.
         client_id: None to register a client (RFC 7591).
-        client_secret: For a confidential client.
+        ask_secret: For a confidential client: asks a person for its secret.
         scopes: Empty for the usual ones.
         redirect_uri: A fixed one, for providers that compare it to the letter.
         resource: RFC 8707, sent at sign-in and at every refresh.
@@ -52,7 +52,7 @@ class Wish:
     issuer: str
     api_base: str
     client_id: str | None = None
-    client_secret: Secret | None = None
+    ask_secret: Callable[[], Awaitable[Secret]] | None = None
     scopes: tuple[str, ...] = ()
     redirect_uri: str | None = None
     resource: str | None = None
@@ -64,22 +64,27 @@ class Wish:
 async def found(http: Http, custody: Custody, wish: Wish) -> Provider:
     """Discover, and where needed register, the provider that `wish` describes.
 
+    A person is asked for the client's secret last: once all else is known to be good.
+
     Raises:
         ConfigError: It needs a client id and offers no registration, or something in `wish` cannot
             be used, such as a URL that is neither https nor on loopback; then nothing was sent.
         ProtocolError: Its documents are not sound.
         GrantRefused: It refuses to register a client.
         NetworkError: It cannot be reached.
+        GuardError: The person was asked for the secret and gave none.
     """
     _check(wish)
     server = await discover(http, wish.issuer, overrides=wish.endpoints)
     scopes = wish.scopes or _usual_scopes(server)
-    client_id, secret = wish.client_id, wish.client_secret
     auth_method = _auth_method(server, wish)
-    if client_id is None:
+    if wish.client_id is None:
         registered = await _register(http, custody, server, wish, scopes)
         client_id, secret = registered.client_id, registered.client_secret
         auth_method = registered.token_endpoint_auth_method
+    else:
+        client_id = wish.client_id
+        secret = None if wish.ask_secret is None else await wish.ask_secret()
     parameters = dict(wish.authorize_parameters)
     if "offline_access" in scopes:
         parameters.setdefault("prompt", "consent")
@@ -110,7 +115,7 @@ async def found(http: Http, custody: Custody, wish: Wish) -> Provider:
 
 def _check(wish: Wish) -> None:
     origin(wish.api_base)
-    if wish.client_secret is not None and wish.client_id is None:
+    if wish.ask_secret is not None and wish.client_id is None:
         raise ConfigError(
             "a client secret without a client id has no use",
             "Name the client: --client-id ID. Without it, twg registers one of its own.",
@@ -127,7 +132,7 @@ def _usual_scopes(server: ServerMetadata) -> tuple[str, ...]:
 
 
 def _auth_method(server: ServerMetadata, wish: Wish) -> str:
-    if wish.client_secret is None:
+    if wish.ask_secret is None:
         return "none"
     if wish.token_body == "json":  # noqa: S105 - the name of an encoding
         return "client_secret_post"

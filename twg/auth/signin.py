@@ -72,13 +72,11 @@ class People:
     Attributes:
         narrator: Tells.
         paste: Asks for the redirected URL in the hidden prompt; None where there is no prompt.
-        pick_site: Asks which of several sites is the default.
         environ: The environment a browser is started in.
     """
 
     narrator: Narrator
     paste: Callable[[], Awaitable[Secret]] | None
-    pick_site: Callable[[Sequence[Site]], Awaitable[Site]]
     environ: Mapping[str, str]
 
 
@@ -153,7 +151,7 @@ class SignIn:
             provider: Where to sign in.
             choice: Which way.
             profile: The name to keep it under; what stood there is replaced and revoked.
-            site: The host of the default site; None to take the only one or ask.
+            site: The host of the default site; None for the first one consented to.
             idle_days: Days without use after which the refresh token lapses; None for never.
             without_device: Chooses again when the provider refuses the device grant.
 
@@ -204,7 +202,11 @@ class SignIn:
         try:
             self._note("token.issued", credential)
             identity = await self._identify(self._http, order.provider, answer.access)
-            credential = await self._settled(credential, identity, order.site)
+            credential = credential.with_identity(
+                account=identity.account,
+                sites=identity.sites,
+                site=_default_site(identity.sites, order.site),
+            )
             async with self._store.lease(order.profile):
                 previous = await self._store.read(order.profile)
                 await unbroken(partial(self._save_and_tell, credential, saved, tell))
@@ -243,25 +245,6 @@ class SignIn:
             idle_days=order.idle_days,
         )
 
-    async def _settled(
-        self, credential: Credential, identity: Identity, wanted: str | None
-    ) -> Credential:
-        site = await self._site(identity.sites, wanted)
-        return credential.with_identity(account=identity.account, sites=identity.sites, site=site)
-
-    async def _site(self, sites: Sequence[Site], wanted: str | None) -> str | None:
-        hosts = [known.host for known in sites]
-        if wanted is not None:
-            if wanted.lower() in hosts:
-                return wanted.lower()
-            raise ConfigError(
-                f"the site {wanted} was not consented to (but: {', '.join(hosts) or 'none'})",
-                "Sign in again and choose that site on the consent page, or leave out --site.",
-            )
-        if len(hosts) > 1:
-            return (await self._people.pick_site(sites)).host
-        return hosts[0] if hosts else None
-
     async def _ended(self, credential: Credential) -> str | None:
         """Revoke tokens that are kept no longer; return why that did not work, or None.
 
@@ -291,3 +274,15 @@ class SignIn:
 
 async def _tell_nobody(account: Account | None) -> None:
     del account
+
+
+def _default_site(sites: Sequence[Site], wanted: str | None) -> str | None:
+    hosts = [known.host for known in sites]
+    if wanted is None:
+        return hosts[0] if hosts else None
+    if wanted.lower() not in hosts:
+        raise ConfigError(
+            f"the site {wanted} was not consented to (but: {', '.join(hosts) or 'none'})",
+            "Sign in again and choose that site on the consent page, or leave out --site.",
+        )
+    return wanted.lower()

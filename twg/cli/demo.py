@@ -10,12 +10,14 @@ import tempfile
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from anyio import to_thread
 
+from twg.auth.tasks import unbroken
 from twg.cli.command import command
 from twg.cli.wiring import Wiring
 from twg.errors import PartialFailure
@@ -80,8 +82,9 @@ async def _opened(wiring: Wiring, folder: Path, stack: AsyncExitStack) -> _Story
     from twg.sandbox.observer import Observer  # noqa: PLC0415 - likewise
 
     inner = await to_thread.run_sync(_inner, wiring, folder)
+    # Before it is started, for a Ctrl-C may come while it starts.
+    stack.push_async_callback(unbroken, partial(sandbox.stop, inner.settings.state_dir))
     running = await sandbox.start(inner.settings.state_dir, auto_approve=True)
-    stack.push_async_callback(sandbox.stop, inner.settings.state_dir)
     http = await stack.enter_async_context(inner.http())
     return _Story(wiring, inner, running, http, Observer(running, http))
 

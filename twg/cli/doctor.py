@@ -14,6 +14,7 @@ from anyio import to_thread
 
 from guard.errors import GuardError
 from twg.cli.command import command
+from twg.cli.failure import failure_of
 from twg.cli.moments import duration
 from twg.cli.sign_ins import protection_in_words, why_no_keyring
 from twg.errors import PartialFailure, TwgError
@@ -130,7 +131,11 @@ def _python() -> Check:
 
 
 async def _storage(wiring: Wiring) -> AsyncIterator[Check]:
-    condition = await wiring.store.describe()
+    try:
+        condition = await wiring.store.describe()
+    except GuardError as error:  # every look at the store is recorded
+        yield _failure("store", error)
+        return
     if condition.problems:
         for problem in condition.problems:
             yield Check(name="store", status="failed", detail=problem)
@@ -159,12 +164,13 @@ def _audit(wiring: Wiring) -> Check:
 
     state = wiring.settings.state_dir
     path = state / "audit.jsonl"
-    if not path.exists():
+    # The head alone is there where somebody removed the rest, and that is to be told.
+    if not (path.exists() or path.with_suffix(".head").exists()):
         return Check(name="audit", status="note", detail="nothing is recorded yet")
     try:
         count = audit.verify(path, audit.load_or_create_key(state / "audit.key"))
     except GuardError as error:
-        return Check(name="audit", status="failed", detail=str(error).rstrip("."), fix=error.remedy)
+        return _failure("audit", error)
     return Check(name="audit", status="ok", detail=f"{count} records, all in their chain")
 
 
@@ -201,7 +207,7 @@ async def _sign_in(wiring: Wiring, *, offline: bool) -> AsyncIterator[Check]:
         try:
             async with wiring.token_manager(http) as tokens:
                 credential = await tokens.get(profile)
-        except TwgError as error:
+        except (TwgError, GuardError) as error:
             yield _failure("sign-in", error)
             return
         yield await _token(http, credential)
@@ -233,7 +239,7 @@ async def _token(http: Http, credential: Credential) -> Check:
 
     try:
         account = await atlassian.account_of(http, credential.provider, credential.tokens.access)
-    except TwgError as error:
+    except (TwgError, GuardError) as error:
         return _failure("sign-in", error)
     name = (account.name or account.id) if account else "nobody by name"
     return Check(name="sign-in", status="ok", detail=f"accepted; it stands for {name}")
@@ -247,8 +253,9 @@ def _site(credential: Credential) -> Check:
     return Check(name="site", status="ok", detail=f"{credential.site}{others}")
 
 
-def _failure(name: str, error: TwgError) -> Check:
-    return Check(name=name, status="failed", detail=str(error), fix=error.remediation)
+def _failure(name: str, error: TwgError | GuardError) -> Check:
+    failure = failure_of(error)
+    return Check(name=name, status="failed", detail=failure.message, fix=failure.remediation)
 
 
 def _mended(wiring: Wiring) -> Iterator[str]:

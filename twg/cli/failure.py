@@ -124,9 +124,14 @@ def _of_the_parser(error: BaseException) -> Failure | None:
     path = context.command_path if context else "twg"
     return Failure(
         code=Code.USAGE,
-        message=error.format_message().rstrip("."),
+        message=_unquoted(error.format_message()).rstrip("."),
         remediation=f"Run `{path} --help`.",
     )
+
+
+def _unquoted(message: str) -> str:
+    # What nobody asked for may be a password: such words are not repeated.
+    return message.partition(" (")[0] if message.startswith("Got unexpected extra") else message
 
 
 def _of_the_sandbox(error: BaseException) -> Failure | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from twg.auth import providers
@@ -70,7 +71,7 @@ async def _at_atlassian(wiring: Wiring) -> Wish:
     wish = atlassian_wish("atlassian", None, {"client_id": client_id})
     if wish is None:
         raise RuntimeError("the name decides that Atlassian is meant")
-    return replace(wish, client_secret=await ask_client_secret(wiring, "atlassian"))
+    return replace(wish, ask_secret=partial(ask_client_secret, wiring, "atlassian"))
 
 
 async def _elsewhere(wiring: Wiring) -> Wish:

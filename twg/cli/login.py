@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -81,7 +81,7 @@ async def login(
             await _tell_kept(wiring, kept)
             return
         outcome = await _sign_in(wiring, http, wanted)
-    await _tell_signed_in(wiring, outcome)
+    await _tell_signed_in(wiring, await _with_site(wiring, outcome, wanted))
 
 
 async def _start_afresh_if_it_does_not_open(wiring: Wiring, wanted: Wanted) -> None:
@@ -146,6 +146,22 @@ async def _sign_in(wiring: Wiring, http: Http, wanted: Wanted) -> Outcome:
             method.without_device, no_browser=wanted.no_browser, browser=browser
         ),
     )
+
+
+async def _with_site(wiring: Wiring, outcome: Outcome, wanted: Wanted) -> Outcome:
+    """Of several sites, let the person choose the default one.
+
+    Asked once the sign-in is kept: their browser waits for nothing, and nothing is lost if they
+    leave the question.
+    """
+    credential = outcome.credential
+    if wanted.site is not None or len(credential.sites) < 2 or not wiring.may_ask:  # noqa: PLR2004 - several
+        return outcome
+    labels = [f"{site.host}  {site.name or ''}".rstrip() for site in credential.sites]
+    chosen = await wiring.questions.choose("Which site is the default one?", labels)
+    site = credential.sites[chosen].host
+    saved = await wiring.store.save(replace(credential, site=site), expected=credential.generation)
+    return replace(outcome, credential=saved)
 
 
 async def _tell_kept(wiring: Wiring, credential: Credential) -> None:

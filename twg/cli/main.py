@@ -114,22 +114,23 @@ async def _run_until_signal(wiring: Wiring) -> int:
     """Run the command; Ctrl-C, SIGTERM and SIGHUP cancel it, which shielded sections outlast."""
     import anyio  # noqa: PLC0415 - see root
 
-    status: int | None = None
+    done: list[int] = []
     async with anyio.create_task_group() as tasks:
         if sys.platform != "win32":
             await tasks.start(_cancel_on_signal, tasks.cancel_scope)
-        status = await _run_command(wiring)
+        done.append(await _run_command(wiring))
         tasks.cancel_scope.cancel()
-    return _fail(wiring, KeyboardInterrupt()) if status is None else status
+    return done[0] if done else _fail(wiring, KeyboardInterrupt())
 
 
 async def _run_command(wiring: Wiring) -> int:
+    status = 0
     try:
         with _while_somebody_reads():
-            return await _invoke(wiring)
+            status = await _invoke(wiring)
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - the one place they end
-        return _fail(wiring, error)
-    return 0
+        status = _fail(wiring, error)
+    return status
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import asyncclick as click
@@ -77,7 +78,7 @@ async def add(
     wish = atlassian_wish(name, issuer, given) or wish_for(name, issuer, given)
     await wiring.store.prove_replaceable()
     if confidential:
-        wish = replace(wish, client_secret=await ask_client_secret(wiring, name))
+        wish = replace(wish, ask_secret=partial(ask_client_secret, wiring, name))
     async with wiring.http() as http:
         provider = await providers.found(http, wiring.custody, wish)
     await wiring.store.save_provider(provider)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from twg.auth.tokens import TokenManager
     from twg.http import Http
     from twg.settings import Settings
-    from twg.vault import SealedStore, Site
+    from twg.vault import SealedStore
 
 
 SECRET_FAMILIES: Final = ("twg", "atlassian", "jira", "confluence", "bitbucket", "acli", "bbc")
@@ -244,7 +244,6 @@ class Wiring:
         people = People(
             narrator=narrator or TerminalNarrator(self.output, self.stderr, self.environ),
             paste=self._paste_redirect if self.may_ask else None,
-            pick_site=self._pick_site,
             environ=self.environ,
         )
         return SignIn(
@@ -266,16 +265,6 @@ class Wiring:
             ],
             seconds=self.settings.wait_seconds,
         )
-
-    async def _pick_site(self, sites: Sequence[Site]) -> Site:
-        if not self.may_ask:
-            self.output.say(
-                f"Several sites; {sites[0].host} is the default one now "
-                "(`twg auth site HOST` sets another)."
-            )
-            return sites[0]
-        labels = [f"{site.host}  {site.name or ''}".rstrip() for site in sites]
-        return sites[await self.questions.choose("Which site is the default one?", labels)]
 
     @cached_property
     def may_ask(self) -> bool:

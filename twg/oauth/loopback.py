@@ -163,7 +163,9 @@ class LoopbackListener:
             return
         if visit.parameters is not None and self._take(visit):
             self._open.pop(scope, None)
-            await self._tell(stream)
+            # Whatever is cancelled around us, the person's page gets its answer.
+            with anyio.CancelScope(shield=True):
+                await self._tell(stream)
         else:
             status, page = visit.refusal or self._why_not_taken(visit)
             with anyio.move_on_after(self._request_seconds):

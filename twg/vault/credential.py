@@ -230,7 +230,8 @@ class Credential:
         site: The host of the default site.
         signed_in_at: When the person signed in, in Unix seconds.
         refreshed_at: When tokens were last issued, in Unix seconds.
-        used_at: When it was last used, in Unix seconds, where that was noted.
+        used_at: When its refresh token was last sent without the answer being saved, in Unix
+            seconds; None where nothing is in doubt.
         idle_days: Days without a renewal after which the refresh token lapses; None for never.
         generation: Raised by every save and never reused by a store; 0 before the first one.
         refused: Why the provider refused this refresh token; kept for `logout`.
