@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from tests.cli.acme import WELL_KNOWN, metadata
 from tests.cli.console import sandbox_at
 from tests.oauth.servers import body, document
 from tests.rigs.terminal import Terminal
@@ -125,9 +126,10 @@ def test_a_denied_marker_is_no_agent(console: Console) -> None:
     assert console.twg("auth", "list", CLAUDECODE="0", TWG_AGENT="").out.startswith("Nobody")
 
 
-def test_without_a_terminal_nobody_is_asked(console: Console) -> None:
+def test_without_a_terminal_nobody_is_asked(console: Console, server: Server) -> None:
     """H-F4: no marker, no such ancestor, and yet no prompt."""
-    words = ["provider", "add", "acme", "--issuer", "https://auth.example.com"]
+    server.on(WELL_KNOWN, document(metadata(server)))
+    words = ["provider", "add", "acme", "--issuer", server.url]
 
     ended = console.apart(*words, "--client-id", "x", "--confidential", "-o", "json", status=79)
 
