@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from guard.scrub import Scrubber
-
     from tests.oauth.servers import Server
 
 
