@@ -146,7 +146,7 @@ def ancestor_names() -> Iterator[str]:
         return
     pid = os.getppid()
     for _ in range(MAX_ANCESTORS):
-        # The process may have ended meanwhile, or belong to somebody who hides it.
+        # The process may have ended meanwhile, belong to somebody who hides it, or be none.
         try:
             status = Path(f"/proc/{pid}/stat").read_bytes()
         except OSError:
@@ -156,8 +156,6 @@ def ancestor_names() -> Iterator[str]:
         yield os.fsdecode(head.partition(b"(")[2])
         yield from _names_on_command_line(pid)
         pid = int(tail.split()[1])
-        if not pid:
-            return
 
 
 def detect(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import math
 import ssl
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -76,7 +77,10 @@ def strict_json(body: bytes) -> Any:
     """Parse `body` as `Response.json` does."""
     try:
         value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=_no_constant
+            body.decode("utf-8"),
+            object_pairs_hook=_unique_keys,
+            parse_constant=_no_constant,
+            parse_float=_finite,
         )
     except RecursionError:
         raise BadBody("the JSON is nested too deep") from None
@@ -99,6 +103,13 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise BadBody(f"the JSON holds {name}")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise BadBody("the JSON holds a number beyond all bounds")
+    return value
 
 
 def _check_depth(value: object) -> None:
@@ -382,7 +393,7 @@ def _translated(host: str, deadline: float) -> Iterator[None]:
 
 
 def _connect_words(error: httpx.ConnectError) -> str:
-    text = str(error).lower()
+    text = " ".join(str(each) for each in _causes(error)).lower()
     if "certificate" in text or "ssl" in text or "tls" in text:
         return "its TLS certificate is not trusted, or TLS failed"
     if "name or service" in text or "nodename" in text or "resolution" in text:
@@ -390,3 +401,12 @@ def _connect_words(error: httpx.ConnectError) -> str:
     if "refused" in text:
         return "the connection was refused"
     return "no connection"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it came of; the system's own words are often the last's."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            yield from error.exceptions
+        error = error.__cause__ or error.__context__

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.cli.console import Console
     from tests.oauth.servers import Server
 
+KEY = "-----BEGIN " + "PRIVATE KEY-----\nExample1\n-----END PRIVATE KEY-----"
 TOKEN = "ATATT3xFfGF0" + "kq7Zr2Wm9" * 8 + "=1A2B3C4D"
 
 
@@ -234,7 +235,7 @@ def test_a_bug_is_told_without_its_message_and_its_traceback_is_clean(
     """What an exception of somebody else's says may hold anything."""
 
     def buggy(*_: object) -> str:
-        raise ValueError(f"\x1b[2Jwhat is {ACCESS}?")
+        raise ValueError(f"\x1b[2Jwhat is {ACCESS}?\n{KEY}")
 
     console.sign_in_at(AWAY)
     monkeypatch.setattr(atlassian, "url_for", buggy)
@@ -245,6 +246,7 @@ def test_a_bug_is_told_without_its_message_and_its_traceback_is_clean(
     assert "an unexpected error (ValueError)" in plain.out + plain.err
     assert "what is" not in plain.out + plain.err
     assert "ValueError: �[2Jwhat is ‹access-token›?" in verbose.err
+    assert "Example1" not in verbose.err, "it spans lines, and is known as a whole"
     assert console.traces_of(*SECRETS) == []
 
 

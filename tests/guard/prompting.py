@@ -91,7 +91,8 @@ class Program:
     async def ask_all(self) -> int:
         for number in range(self.order.get("times", 1)):
             try:
-                self.note(answer=await self.ask(f"secret {number}"), heard=self.ear.heard)
+                answer = await self.ask(f"secret {number}")
+                self.note(answer=answer, heard=self.ear.heard, mine=handled_signals())
             except GuardError as error:
                 self.note(
                     error=type(error).__name__,
@@ -101,10 +102,16 @@ class Program:
                 return 1
         return 0
 
+    def check_slowly(self, _value: str) -> None:
+        """Hold up everything until SIGUSR1."""
+        self.note(checking=True)
+        signal.sigwait({signal.SIGUSR1})
+
     async def ask(self, what: str) -> str | int:
         options = {name: self.order[name] for name in ("seconds",) if name in self.order}
         wanted = self.order.get("wanted")
         check = (lambda value: None if value == wanted else "it is another") if wanted else None
+        check = self.check_slowly if self.order.get("slow") else check
         command = "twg login"
         match self.order.get("how"):
             case "visible":
@@ -137,6 +144,12 @@ def leaks(traceback: TracebackType | None, typed: str) -> list[str]:
     return found
 
 
+def handled_signals() -> list[str]:
+    """Return which of the signals to stop and go on have a handler."""
+    numbers = (signal.SIGTSTP, signal.SIGCONT)
+    return [number.name for number in numbers if signal.getsignal(number) != signal.SIG_DFL]
+
+
 def steal() -> None:
     """Read the terminal in a child, as another program would."""
     if os.fork() == 0:
@@ -151,8 +164,9 @@ def main() -> None:
     program = Program(Path(sys.argv[1]), json.loads(sys.argv[2]))
     if program.order.get("thief"):
         steal()
-    if program.order.get("late"):
+    if program.order.get("late") or program.order.get("slow"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    if program.order.get("late"):
         print("not yet", flush=True)  # noqa: T201 - what a person sees before
         signal.sigwait({signal.SIGUSR1})
     try:

@@ -259,15 +259,15 @@ def test_an_agent_that_is_a_module_is_recognised(tmp_path: Path) -> None:
 
 @linux_only
 def test_an_argument_called_like_an_agent_is_none(tmp_path: Path) -> None:
-    """Not the second word of what is no interpreter, and not a script's argument."""
-    (tmp_path / "tool.py").write_text(PARENT)
-    shell = ("/bin/sh", "-c", 'shift; "$@"; exit $?', "claude", "claude")
-    script = (sys.executable, str(tmp_path / "tool.py"), "", sys.executable, "-c", PARENT, "")
-    names = under(shell, script)[1]
+    """`vim claude` is an editor, `python tool.py claude` a tool."""
+    for file in ("claude", "tool.py"):
+        (tmp_path / file).write_text("import sys; sys.argv.pop(1)" + PARENT)
+    editor = (named(tmp_path, "vim"), str(tmp_path / "claude"), "file", "")
+    tool = (sys.executable, str(tmp_path / "tool.py"), "claude", "")
+    names = under(editor, tool)[1]
     assert isinstance(names, list)
-    assert "tool.py" in names
-    assert "sh" in names
-    assert "claude" not in names[: names.index("sh") + 2]
+    assert names.index("tool.py") < names.index("vim")
+    assert "claude" not in names[: names.index("vim") + 3]
 
 
 @linux_only

@@ -11,7 +11,7 @@ import struct
 import subprocess
 import sys
 import termios
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +20,14 @@ import pytest
 from anyio import to_thread
 
 from guard.prompt import _HiddenLine
-from guard.terminal import ControllingTerminal, _is_free
+from guard.terminal import ControllingTerminal, _Hiding, _is_free
 from tests.rigs.parts import program
 from tests.rigs.surroundings import clean_env
 from tests.rigs.terminal import Terminal
 from tests.rigs.waiting import comes_true
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 PROGRAM = Path(__file__).with_name("prompting.py")
 SECRET = "s3cret-T0ken-of-alice"
@@ -107,6 +107,27 @@ def contents(directory: Path, *names: str) -> list[str]:
     return [(directory / name).read_text() for name in names if (directory / name).exists()]
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def pty() -> Iterator[tuple[int, int]]:
+    """Make a terminal that is nobody's; reading it does not wait."""
+    master, slave = os.openpty()
+    os.set_blocking(slave, False)
+    try:
+        yield master, slave
+    finally:
+        os.close(slave)
+        os.close(master)
+
+
 def unread(terminal: Terminal) -> int:
     """Return how many bytes wait in the terminal for whoever reads it next."""
     answer = fcntl.ioctl(terminal._slave, termios.FIONREAD, bytes(4))
@@ -174,8 +195,9 @@ async def test_what_is_entered_goes_into_custody(tmp_path: Path) -> None:
     async with asking(tmp_path) as run:
         await run.asked()
         await run.terminal.send_line(SECRET)
-        heard = (await run.ended(0))["heard"]
-        assert heard[:2] == ["learnt client-secret", "secret.entered"]
+        noted = await run.ended(0)
+        assert noted["heard"][:2] == ["learnt client-secret", "secret.entered"]
+        assert noted["mine"] == [], "signals are the caller's again"
 
 
 ACCEPTED = {
@@ -224,6 +246,7 @@ REJECTED = {
         b"\x1b[200~abcd\x1b]0;x\x07efgh\x1b[201~",
         "it holds control characters",
     ),
+    "marked Ctrl-D": (b"\x1b[200~\x04\x1b[201~abcdefgh", "it holds control characters"),
     "half an escape sequence": (b"abcdefghij\x1b[", "it holds control characters"),
     "DEL in a paste": (b"\x1b[200~abcd\x7fefgh\x1b[201~", "it holds control characters"),
     "letters outside ASCII": ("gröbenzell".encode(), "it holds characters outside ASCII"),
@@ -293,16 +316,16 @@ async def test_what_was_typed_before_the_question_does_not_count(tmp_path: Path)
 
 
 async def test_what_is_typed_too_much_is_not_left_for_the_shell(tmp_path: Path) -> None:
-    async with asking(tmp_path) as run:
+    async with asking(tmp_path, slow=True) as run:
         await run.asked()
-        run.terminal.signal(signal.SIGSTOP)
-        await run.terminal.until_stopped()
-        await run.terminal.send("half-a-secret")
-        run.terminal.signal(signal.SIGTERM)
-        run.terminal.signal(signal.SIGCONT)
-        await run.ended(1)
+        await run.terminal.send_line(SECRET)
+        assert await run.noted(1) == {"checking": True}
+        await run.terminal.send("too-much")
+        assert await comes_true(lambda: unread(run.terminal) == len("too-much"), PATIENCE)
+        run.terminal.signal(signal.SIGUSR1)
+        assert (await run.ended(0))["answer"] == SECRET
         assert not unread(run.terminal)
-        assert "half" not in run.terminal.transcript()
+        assert "much" not in run.terminal.transcript()
 
 
 # How the terminal is left
@@ -404,6 +427,17 @@ async def test_where_stopping_is_off_the_key_does_nothing(tmp_path: Path) -> Non
         assert (await run.ended(0))["answer"] == SECRET
 
 
+async def test_where_nobody_can_make_it_go_on_it_does_not_stop(tmp_path: Path) -> None:
+    """The kernel does not stop a job whose parents have gone; it is hidden again at once."""
+    async with asking(tmp_path, wrap=through_shell('"$@" & exit 0')) as run:
+        assert await comes_true(lambda: run.terminal.raw.count(b"\r> ") == 1, PATIENCE)
+        await run.terminal.send("\x1a")
+        assert await comes_true(lambda: run.terminal.raw.count(b"\r> ") == 2, PATIENCE)
+        await run.terminal.send_line(SECRET)
+        assert (await run.noted(1))["answer"] == SECRET
+        assert SECRET not in run.terminal.transcript()
+
+
 async def test_only_the_main_thread_of_a_process_minds_signals() -> None:
     assert _is_free(signal.SIGTSTP)
     assert not await to_thread.run_sync(_is_free, signal.SIGTSTP)
@@ -447,6 +481,7 @@ async def test_behind_a_shell_it_waits_and_takes_nothing(tmp_path: Path) -> None
         await terminal.send_line("exit 7")
         assert await terminal.exit_status() == 7
         assert SECRET not in terminal.transcript()
+        assert terminal.transcript().count("Stopped") == 1, "not by reading behind the shell"
     assert json.loads(notes.read_text())["answer"] == SECRET
 
 
@@ -587,12 +622,54 @@ async def test_in_the_background_it_is_refused(tmp_path: Path) -> None:
 async def test_where_the_system_cannot_wait_for_a_terminal_it_is_looked_at(tmp_path: Path) -> None:
     """As on macOS; here it is a file that the event loop does not take."""
     (tmp_path / "typed").write_bytes(b"abc")
-    descriptor = os.open(tmp_path / "typed", os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        terminal = ControllingTerminal(descriptor, descriptor, plain=True)
-        assert await terminal.read() == b"abc"
-    finally:
-        os.close(descriptor)
+    with opened(tmp_path / "typed") as descriptor:
+        assert await ControllingTerminal(descriptor, descriptor, plain=True).read() == b"abc"
+
+
+async def test_what_cannot_be_read_is_gone(tmp_path: Path) -> None:
+    """Here it is a directory."""
+    with opened(tmp_path) as descriptor:
+        assert await ControllingTerminal(descriptor, descriptor, plain=True).read() == b""
+
+
+@pytest.mark.parametrize("how", ["stopped", "behind"])
+async def test_what_a_shell_read_meanwhile_was_not_stolen(how: str) -> None:
+    """Its turn at the terminal was announced by a stop, or this process was behind it."""
+    looks = []
+
+    class Disturbed(ControllingTerminal):
+        async def _readable(self) -> bool:
+            looks.append("look")
+            if len(looks) > 1:
+                os.write(master, b"abc\n")
+                await anyio.wait_readable(self.source)
+            elif how == "stopped":
+                self.disturb()
+            return True
+
+        def in_foreground(self) -> bool:
+            return bool(looks) or how == "stopped"
+
+    with pty() as (master, slave):
+        assert await Disturbed(slave, slave, plain=True).read() == b"abc\n"
+    assert len(looks) == 2
+
+
+async def test_nothing_is_hidden_any_more_after_the_end() -> None:
+    """A prompt that was ended behind a shell leaves no look at the terminal for later."""
+
+    class Behind(ControllingTerminal):
+        def in_foreground(self) -> bool:
+            return False
+
+    with pty() as (_, slave):
+        terminal = Behind(slave, slave, plain=True)
+        hiding = _Hiding(terminal, lambda: None, termios.tcgetattr(slave))
+        hiding._go_on()
+        later = hiding._later
+        hiding.end()
+    assert later is not None
+    assert later.cancelled()
 
 
 async def test_a_stop_however_long_does_not_count_as_idle() -> None:
@@ -633,6 +710,13 @@ async def test_an_empty_answer_is_the_default(tmp_path: Path) -> None:
         assert (await run.ended(0))["answer"] == "one.example.net"
 
 
+async def test_a_default_may_be_empty(tmp_path: Path) -> None:
+    async with asking(tmp_path, how="visible", default="", wanted="something") as run:
+        await run.terminal.until("Answer:")
+        await run.terminal.send_line()
+        assert (await run.ended(0))["answer"] == ""
+
+
 async def test_what_is_no_answer_is_asked_for_again(tmp_path: Path) -> None:
     answers = [("", "nothing was entered"), ("a\x1b[Db", "control or invisible"), ("c", "another")]
     async with asking(tmp_path, how="visible", wanted="yes") as run:
@@ -664,6 +748,7 @@ async def test_a_secret_is_no_answer_to_a_visible_question(tmp_path: Path, answe
         ("visible", "half\x03", 130, "KeyboardInterrupt"),
         ("visible", "", 1, "PromptTimedOut"),
         ("choose", "\x03", 1, "PromptInterrupted"),
+        ("choose", "\x04", 1, "PromptInterrupted"),
         ("choose", "", 1, "PromptTimedOut"),
     ],
 )
@@ -713,6 +798,19 @@ async def test_choosing_by_arrow_keys_or_number(tmp_path: Path, keys: str, chose
         await run.terminal.send(keys)
         assert (await run.ended(0))["answer"] == chosen
         assert b"\x1b[6n" not in run.terminal.raw
+
+
+async def test_choosing_outlives_a_stop(tmp_path: Path) -> None:
+    """H-B1: the terminal is sane meanwhile."""
+    async with asking(tmp_path, how="choose", options=OPTIONS) as run:
+        await run.terminal.until("3. three")
+        await run.terminal.send("\x1b[B\x1a")
+        await run.terminal.until_stopped()
+        assert run.terminal.echo_is_on()
+        run.terminal.signal(signal.SIGCONT)
+        await run.terminal.until_modes(lambda modes: not modes.echo)
+        await run.terminal.send_line()
+        assert (await run.ended(0))["answer"] == 1
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
+import signal
 import socket
 import stat
 from dataclasses import replace
@@ -622,29 +624,35 @@ async def test_a_store_made_anew_elsewhere_is_followed(tmp_path: Path) -> None:
     assert [opened(each) for each in await two.read_all()] == [opened(saved)]
 
 
-@pytest.fixture
-def small_files() -> Iterator[Callable[[], None]]:
-    """Limit the size of files from a call on: it stands for a full disk, and root meets it too."""
+@contextlib.contextmanager
+def small_files() -> Iterator[None]:
+    """Limit the size of files meanwhile: it stands for a full disk, and root meets it too.
+
+    For the shortest time: the test runner's own output may be a file.
+    """
     resource = pytest.importorskip("resource")
-    signal = pytest.importorskip("signal")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
 
 
 async def test_a_store_that_cannot_be_replaced_is_proven_so_and_stays(
-    store: SealedStore, tmp_path: Path, small_files: Callable[[], None]
+    store: SealedStore, tmp_path: Path
 ) -> None:
     saved = await store.save(credential(), expected=0)
     await store.prove_replaceable()
-    small_files()
-    with pytest.raises(StoreUnwritable):
-        await store.prove_replaceable()
-    with pytest.raises(StoreUnwritable):
-        await store.save(with_access(saved, "lost"), expected=saved.generation)
-    assert [problem for problem in (await store.describe()).problems if "too large" in problem]
+    with small_files():
+        with pytest.raises(StoreUnwritable):
+            await store.prove_replaceable()
+        with pytest.raises(StoreUnwritable):
+            await store.save(with_access(saved, "lost"), expected=saved.generation)
+        condition = await store.describe()
+    assert [problem for problem in condition.problems if "too large" in problem]
     assert opened(await store.read("default")) == opened(saved)
     assert names_in(tmp_path / "config") == ["auth.conf"]
 

@@ -167,7 +167,10 @@ async def _cancel_on_signal(scope: CancelScope, *, task_status: TaskStatus[None]
 
     # Held open after the first: otherwise a second Ctrl-C would be Python's own, which breaks into
     # the very sections that are shielded.
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+    # What is ignored from the start, as SIGHUP under nohup, stays so.
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heard = [each for each in wanted if signal.getsignal(each) != signal.SIG_IGN]
+    with anyio.open_signal_receiver(*heard) as signals:
         task_status.started()
         async for _ in signals:
             scope.cancel()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
+from guard.errors import GuardError
 from twg.errors import AuthRequired, StoreConflict, TwgError
 from twg.vault.condition import examine
 from twg.vault.sealed_file import SealedFile, at_the_edge
@@ -230,8 +231,11 @@ class SealedStore:
             try:
                 await check()
             except TwgError as error:
-                condition = condition.with_problem(f"{error}. {error.remediation}")
-        with contextlib.suppress(TwgError):
+                problem = f"{str(error).rstrip('.')}. {error.remediation}"
+                condition = condition.with_problem(problem)
+            except GuardError as error:  # the record of the look cannot be written
+                condition = condition.with_problem(f"{error} {error.remedy}")
+        with contextlib.suppress(TwgError, GuardError):
             condition = condition.with_header(await self.summaries(), self._file.state_dir)
         return condition
 
