@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from anyio import to_thread
 
@@ -305,6 +307,20 @@ async def test_a_wait_is_ended_by_a_signal(person: Console, end: Callable[[Termi
     assert "Traceback" not in shown
     ended = await person.apart_async("auth", "list", "-o", "json")
     assert ended.data["profiles"] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_a_signal_that_was_ignored_from_the_start_stays_so(person: Console) -> None:
+    """As under nohup."""
+    argv = ["sh", "-c", "trap '' HUP; exec twg login"]
+    async with Terminal.start(argv, env=person.env) as terminal:
+        await terminal.until("Waiting for you in the browser")
+        status = await anyio.Path(f"/proc/{terminal.pid}/status").read_text()
+        await terminal.interrupt()
+        assert await terminal.exit_status() == 130
+
+    ignored = int(next(line for line in status.splitlines() if "SigIgn" in line).split()[1], 16)
+    assert ignored & 1 << (signal.SIGHUP - 1)
 
 
 async def test_a_signal_in_json_is_one_document(person: Console) -> None:
