@@ -33,8 +33,10 @@ SHORTEST: Final = 8
 _TRIES: Final = 3
 _MASK: Final = "*" * 6
 # How long nothing may follow Return before it counts: a paste that the terminal does not mark
-# comes in pieces, and what follows its first line must not end up as a command in the shell.
+# comes in pieces, and what follows its first line must not end up as a command in the shell. The
+# more lines, the surer it is a paste, and the longer it is waited for.
 _PASTE_SECONDS: Final = 0.05
+_LONG_PASTE_SECONDS: Final = 1.0
 _HARMLESS_AROUND: Final = " \t\r\n\u00a0"
 
 _PASTE: Final = "<bracketed-paste>"
@@ -221,36 +223,36 @@ class _HiddenLine:
     def draw(self) -> None:
         """Draw the line anew, and wait anew: the process may have been stopped for an hour."""
         self._terminal.write("\r> " + (_MASK if self._masked else ""))
-        if not self._entered:
+        if not self._returns:
             self._patience.deadline = anyio.current_time() + self._seconds
 
     def _forget(self) -> None:
         from prompt_toolkit.input.vt100_parser import Vt100Parser  # noqa: PLC0415 - only to ask
 
         self._typed: list[str] = []
-        self._masked = self._entered = self._done = self._left = False
+        self._masked = self._done = self._left = False
+        self._returns = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._keys = Vt100Parser(self._press)
 
     async def _take_in(self) -> None:
         """Take in what is typed next; done once Return was pressed and nothing follows it."""
-        with anyio.move_on_after(
-            _PASTE_SECONDS if self._entered else self._seconds
-        ) as self._patience:
+        pause = min(self._returns * _PASTE_SECONDS, _LONG_PASTE_SECONDS)
+        with anyio.move_on_after(pause or self._seconds) as self._patience:
             data = await self._terminal.read()
             # A marked paste that never ends swallows keys; Ctrl-C gets out of it all the same.
             self._left = not data or _CTRL_C in data
             self._keys.feed(self._decoder.decode(data))
             self._draw_mask()
             return
-        if not self._entered:
+        if not self._returns:
             raise PromptTimedOut(self._seconds)
         self._done = True
 
     def _press(self, press: KeyPress) -> None:
         match "" if press.key == _PASTE else press.data:
             case "\r" | "\n":
-                self._entered = True
+                self._returns += 1
                 self._typed.append("\n")
             case "\x08" | "\x7f":  # Backspace
                 self._typed[-1:] = []

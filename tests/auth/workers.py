@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -91,4 +92,6 @@ JOBS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
 }
 
 if __name__ == "__main__":
+    # Whoever started the tests in the background had SIGINT ignored, and that is inherited.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     asyncio.run(JOBS[sys.argv[1]](*sys.argv[2:]))

@@ -295,7 +295,8 @@ async def test_a_huge_paste_is_rejected_and_swallowed(
     """H-B2: of 100 kB nothing is shown, and nothing is left for the shell."""
     async with asking(tmp_path) as run:
         await run.asked()
-        await run.terminal.send(paste % (line * 9000) + b"\r")
+        with anyio.fail_after(PATIENCE):
+            await run.terminal.send(paste % (line * 9000) + b"\r")
         await run.terminal.until("it is longer than 16384 characters")
         await run.terminal.send_line(SECRET)
         assert (await run.ended(0))["answer"] == SECRET
@@ -655,6 +656,21 @@ async def test_what_a_shell_read_meanwhile_was_not_stolen(how: str) -> None:
     assert len(looks) == 2
 
 
+async def test_nothing_is_read_behind_a_shell() -> None:
+    """What is typed there is the shell's, and reading it would stop this process."""
+    looks = []
+
+    class Behind(ControllingTerminal):
+        def in_foreground(self) -> bool:
+            looks.append("look")
+            return len(looks) > 3
+
+    with pty() as (master, slave):
+        os.write(master, b"abc\n")
+        assert await Behind(slave, slave, plain=True).read() == b"abc\n"
+    assert len(looks) == 4
+
+
 async def test_nothing_is_hidden_any_more_after_the_end() -> None:
     """A prompt that was ended behind a shell leaves no look at the terminal for later."""
 
@@ -666,6 +682,7 @@ async def test_nothing_is_hidden_any_more_after_the_end() -> None:
         terminal = Behind(slave, slave, plain=True)
         hiding = _Hiding(terminal, lambda: None, termios.tcgetattr(slave))
         hiding._go_on()
+        assert not terminal._undisturbed
         later = hiding._later
         hiding.end()
     assert later is not None
