@@ -31,6 +31,8 @@ MAY_IMPORT = {
     "twg.products": FOUNDATION | {"twg.http", "twg.vault"},
     "twg.auth": FOUNDATION | {"twg.http", "twg.vault", "twg.oauth"},
     "twg.sandbox": FOUNDATION | {"twg.http"},
+    # It decides when to renew; how is auth's, and the schedule itself knows of no credential.
+    "twg.upkeep": FOUNDATION | {"twg.auth", "twg.vault"},
     "twg.cli": FOUNDATION
     | {
         "twg.settings",
@@ -40,6 +42,7 @@ MAY_IMPORT = {
         "twg.products",
         "twg.auth",
         "twg.sandbox",
+        "twg.upkeep",
     },
     "twg.__main__": {"twg.cli"},
 }

@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "auth": ("twg.cli.auth:auth", "Look at, switch and renew sign-ins."),
     "api": ("twg.cli.api:api", "Call an API with the stored sign-in."),
     "doctor": ("twg.cli.doctor:doctor", "Check this installation, a line a check."),
+    "upkeep": ("twg.cli.upkeep:upkeep", "Have sign-ins renewed by a schedule."),
     "provider": ("twg.cli.provider:provider", "Add and remove OAuth servers to sign in at."),
     "sandbox": ("twg.cli.sandbox:sandbox", "Run a local Atlassian to try things on."),
     "demo": ("twg.cli.demo:demo", "Watch the whole story on the sandbox, in a minute."),
