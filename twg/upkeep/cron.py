@@ -141,6 +141,6 @@ class Cron:
     async def _replace(self, crontab: str) -> None:
         words = ("-",) if crontab else ("-r",)
         try:
-            await self.programs.must("crontab", *words, given=crontab or None)
+            await self.programs.must("crontab", *words, given=crontab)
         except SchedulerFailed as error:
             raise SchedulerFailed(self.name, error.why) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -68,13 +67,13 @@ class Programs:
         search = os.pathsep.join(word for word in words if os.path.isabs(word))  # noqa: PTH117 - a word, not a file
         return shutil.which(name, path=search)
 
-    async def run(self, name: str, *arguments: str, given: str | None = None) -> Answer:
+    async def run(self, name: str, *arguments: str, given: str = "") -> Answer:
         """Run a program to its end.
 
         Args:
             name: Its name.
             arguments: Its arguments.
-            given: Its standard input; nothing unless given.
+            given: Its standard input.
 
         Raises:
             SchedulerFailed: It is not there, cannot be started, or took too long and was ended.
@@ -87,8 +86,7 @@ class Programs:
             with anyio.fail_after(self.seconds):
                 done = await anyio.run_process(
                     [path, *arguments],
-                    input=None if given is None else given.encode(errors="surrogateescape"),
-                    stdin=subprocess.DEVNULL,
+                    input=given.encode(errors="surrogateescape"),
                     check=False,
                     env={**passed, "LC_ALL": "C", "TZ": "UTC"},
                 )
@@ -99,7 +97,7 @@ class Programs:
             raise SchedulerFailed(name, error.strerror or type(error).__name__) from error
         return Answer(done.returncode, _text(done.stdout), _text(done.stderr))
 
-    async def must(self, name: str, *arguments: str, given: str | None = None) -> Answer:
+    async def must(self, name: str, *arguments: str, given: str = "") -> Answer:
         """Run a program that has to succeed.
 
         Raises:
