@@ -21,6 +21,8 @@ __all__ = ["plain_console", "sandbox", "server"]
 
 AWKWARD = '50% of $HOME, "mine" & \'so'
 """A directory's name in which each language of schedules finds something of its own."""
+AWKWARD_PROGRAM = "python 3% $HOME & so"
+"""A program's name, as awkward as systemd takes one: without quotes and backslashes."""
 
 
 @pytest.fixture
@@ -36,9 +38,9 @@ def console(plain_console: Console, tmp_path: Path) -> Console:
 
 
 @pytest.fixture
-def interpreter(console: Console, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The Python that has twg, in an awkward place, too."""
-    path = console.root / "python 3%"
+def interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The Python that has twg, under an awkward name, too."""
+    path = tmp_path / AWKWARD_PROGRAM
     path.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     path.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(path))

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.rigs.parts import program
-from tests.upkeep.conftest import AWKWARD
+from tests.upkeep.conftest import AWKWARD, AWKWARD_PROGRAM
 from twg.errors import ConfigError
 from twg.upkeep import cron, launchd, systemd
 from twg.upkeep.errors import SchedulerFailed
@@ -43,7 +43,8 @@ def test_the_command_is_this_interpreter_and_twg_as_a_module() -> None:
 
 @given(jobs)
 def test_each_entry_tells_the_job_that_it_was_made_of(job: Job) -> None:
-    assert systemd.job_in(systemd.service_text(job)) == job
+    if not {'"', "'", "\\"}.intersection(job.interpreter):
+        assert systemd.job_in(systemd.service_text(job)) == job
     assert launchd.job_in(launchd.plist(job)) == job
     if "\\" not in f"{job.interpreter}{job.variables}":
         assert cron.job_in(cron.line_of(job)) == job
@@ -68,9 +69,13 @@ def test_an_entry_that_was_changed_is_not_taken_for_ours(changed: str) -> None:
 
 
 def test_the_units_are_sound_to_systemd(tmp_path: Path) -> None:
+    """It refuses a program that is not there, too, so it reads the very path that we mean."""
     analyze = program("systemd-analyze")
+    interpreter = tmp_path / AWKWARD_PROGRAM
+    interpreter.symlink_to(sys.executable)
+    job = Job(interpreter=str(interpreter), variables=PLACES)
     for name, text in {
-        systemd.SERVICE: systemd.service_text(Job(interpreter=sys.executable, variables=PLACES)),
+        systemd.SERVICE: systemd.service_text(job),
         systemd.TIMER: systemd.timer_text(),
     }.items():
         (tmp_path / name).write_text(text)
@@ -104,13 +109,19 @@ def test_the_times_are_understood_by_systemd(wanted: str, told: str) -> None:
 
 def test_a_service_has_neither_specifiers_nor_variables_for_systemd() -> None:
     """`%` is doubled, `$` is put out of force, quotes and backslashes are escaped."""
-    job = Job(interpreter='/a %b$c"d\\e', variables={"TWG_STATE_DIR": "/f%g"})
+    job = Job(interpreter="/a %b$c", variables={"TWG_STATE_DIR": '/f%g"h\\i'})
 
     lines = systemd.service_text(job).splitlines()
 
-    assert 'Environment="TWG_STATE_DIR=/f%%g"' in lines
-    assert r'ExecStart=:"/a %%b$c\"d\\e" -P -m twg upkeep run' in lines
+    assert r'Environment="TWG_STATE_DIR=/f%%g\"h\\i"' in lines
+    assert 'ExecStart=:"/a %%b$c" -P -m twg upkeep run' in lines
     assert 'ExecStart="/usr/bin/python3" -P -m twg upkeep run' in systemd.service_text(PLAIN)
+
+
+@pytest.mark.parametrize("name", ['a"b', "a'b", "a\\b"])
+def test_a_program_that_systemd_would_not_name_is_refused(name: str) -> None:
+    with pytest.raises(SchedulerFailed, match="starts no program of such a path"):
+        systemd.service_text(Job(interpreter=f"/{name}"))
 
 
 def test_the_property_list_is_for_launchd() -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SERVICE: Final = "twg-upkeep.service"
 TIMER: Final = "twg-upkeep.timer"
 
+_UNNAMEABLE: Final = frozenset("\"'\\")
+
 _SHOWN: Final = "--property=ActiveState,NextElapseUSecRealtime"
 _NO_SESSION: Final = (
     "Run `loginctl enable-linger` so that systemd serves you, then `twg upkeep enable` again."
@@ -31,7 +33,14 @@ _NO_SESSION: Final = (
 
 
 def service_text(job: Job) -> str:
-    """Return the unit that does one run."""
+    """Return the unit that does one run.
+
+    Raises:
+        SchedulerFailed: The interpreter's path has quotes or backslashes, which systemd refuses in
+            a program's name however they are escaped.
+    """
+    if _UNNAMEABLE.intersection(job.interpreter):
+        raise SchedulerFailed("systemd", f"it starts no program of such a path: {job.interpreter}")
     lines = [f"# {MADE_BY}", "[Unit]", f"Description={DESCRIPTION}", "", "[Service]"]
     lines += ["Type=oneshot", "TimeoutStartSec=5min", "UMask=0077"]
     lines += [f"Environment={_quoted(f'{name}={job.variables[name]}')}" for name in job.variables]
@@ -90,7 +99,8 @@ class Systemd:
     async def enable(self, job: Job) -> None:
         """Write both units and start the timer; see `Scheduler`."""
         before = await self._texts()
-        await entry_files.write(self.directory / SERVICE, service_text(job).encode())
+        service = service_text(job)
+        await entry_files.write(self.directory / SERVICE, service.encode())
         try:
             await entry_files.write(self.directory / TIMER, timer_text().encode())
             await self._start()
