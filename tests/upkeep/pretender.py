@@ -1,7 +1,8 @@
 """Plays `systemctl`, `launchctl` or `crontab` for a test; run as a script, with nothing but Python.
 
 Called as `pretender.py NAME STATE ARGUMENTS…`. STATE is a directory: what was loaded stands in it,
-and each call in `calls`. A file `refuses` there has it refuse everything with these words.
+and each call in `calls`. A file `refuses` there has it refuse everything with these words, a file
+`deaf` has it agree to everything and do nothing.
 """
 
 from __future__ import annotations
@@ -93,6 +94,8 @@ def main() -> int:
     if refusal.exists():
         print(refusal.read_text(), file=sys.stderr)  # noqa: T201 - likewise
         return 1
+    if Path(state, "deaf").exists():
+        return 113 if words[0] == "print" else 0
     roles = {one.__name__: one for one in (systemctl, launchctl, crontab, loginctl)}
     return roles[name](Path(state), words)
 

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from guard.errors import UnsafeFile
-from tests.upkeep.programs import played
+from tests.upkeep.programs import played, user_manager
 from twg.upkeep import cron, launchd, record, schedule, systemd
 from twg.upkeep.errors import SchedulerFailed
 from twg.upkeep.job import Job
@@ -21,6 +22,7 @@ from twg.upkeep.record import Record
 
 if TYPE_CHECKING:
     from tests.cli.console import Console
+    from tests.sandbox.running import SandboxHandle
     from tests.upkeep.programs import Played
 
 THEIRS = b"# mine\n\tSHELL=/bin/sh\n\n0 4 * * *  /usr/bin/backup --name='50\\%'  \n# \xff\xfe \n"
@@ -94,6 +96,37 @@ def test_systemd_has_a_timer_until_it_is_disabled(
     assert files_in(home) == {".config/systemd/user/theirs.timer"}
     assert status_of(console)["enabled"] is False
     assert [one["event"] for one in console.records()] == ["upkeep.enabled", "upkeep.disabled"]
+
+
+def test_a_real_systemd_renews_what_is_due(
+    console: Console, sandbox: SandboxHandle, interpreter: Path
+) -> None:
+    """The whole of it, by the manager that a person's session has."""
+    directory = console.root / "bin"
+    control = [str(directory / "systemctl"), "--user"]
+    console.sign_in(sandbox, age=3000)
+    before = anyio.run(sandbox.stats)["grants"].get("refresh_token", 0)
+
+    with user_manager(directory, Path(console.env["HOME"])) as joined:
+        console.more |= joined
+        env = console.env
+        for _ in range(2):
+            assert console.twg("upkeep", "enable", "-o", "json").data["scheduler"] == "systemd"
+        subprocess.run([*control, "start", systemd.SERVICE], env=env, check=True)
+        found = status_of(console)
+        console.twg("upkeep", "disable")
+        asked = [*control, "is-active", systemd.TIMER]
+        active = subprocess.run(asked, env=env, capture_output=True, check=False).stdout
+
+    assert anyio.run(sandbox.stats)["grants"]["refresh_token"] - before == 1
+    assert (found["loaded"], found["problems"]) == (True, [])
+    assert found["command"][0] == str(interpreter)
+    assert found["last_run"]["profiles"]["default"]["outcome"] == "renewed"
+    left = datetime.fromisoformat(found["next_run"]) - datetime.now(UTC)
+    assert timedelta(minutes=-1) < left <= timedelta(minutes=14)
+    assert console.records("upkeep.run")[0]["actor"]["kind"] == "service"
+    assert active == b"inactive\n"
+    assert files_in(Path(console.env["HOME"])) == set()
 
 
 @pytest.mark.usefixtures("systemctl")
@@ -189,6 +222,33 @@ async def test_an_agent_that_launchd_does_not_take_is_not_left_behind(
 
     assert "cron: it is not installed" in str(refused.value)
     assert files_in(home) == set()
+
+
+@pytest.mark.parametrize(
+    ("platform", "name", "why"),
+    [
+        ("linux", "systemctl", "twg-upkeep.timer was started and is not active"),
+        ("darwin", "launchctl", "twg.upkeep was loaded and is not there"),
+        ("freebsd", "crontab", "`crontab -l` does not show what was put in"),
+    ],
+)
+async def test_what_a_scheduler_says_is_proven(
+    console: Console, platform: str, name: str, why: str
+) -> None:
+    played(console.root / "bin", name).be_deaf()
+    home = Path(console.env["HOME"])
+    schedulers = schedule.schedulers_of(platform, console.env, home)
+
+    with pytest.raises(SchedulerFailed, match=why):
+        await schedule.enable(Job(interpreter=sys.executable), schedulers)
+
+    assert files_in(home) == set()
+
+
+async def test_a_system_without_a_scheduler_is_told_so(console: Console) -> None:
+    schedulers = schedule.schedulers_of("win32", console.env, Path(console.env["HOME"]))
+    with pytest.raises(SchedulerFailed, match="twg knows no scheduler of this system"):
+        await schedule.enable(Job(interpreter=sys.executable), schedulers)
 
 
 def test_cron_serves_where_systemd_does_not(console: Console, systemctl: Played) -> None:
@@ -360,9 +420,9 @@ async def test_a_program_that_hangs_is_ended(tmp_path: Path) -> None:
 
 
 async def test_a_program_gets_no_secret_and_nothing_that_makes_it_run_code(tmp_path: Path) -> None:
-    program = tmp_path / "env"
-    program.write_text("#!/bin/sh\nexec /usr/bin/env\n")
-    program.chmod(0o755)
+    env = tmp_path / "env"
+    env.write_text("#!/bin/sh\nexec /usr/bin/env\n")
+    env.chmod(0o755)
     environ = {"PATH": f".:{tmp_path}", "HOME": "/h", "LD_PRELOAD": "x", "TWG_TOKEN": "x"}
 
     answer = await Programs(environ=environ).run("env")
