@@ -157,7 +157,7 @@ def test_a_store_that_does_not_open_is_noted(console: Console) -> None:
 def test_what_a_server_says_of_a_token_is_not_noted(console: Console, server: Server) -> None:
     """H-F2: it repeats the token that it was sent."""
     console.sign_in_at(server.url, age=DUE)
-    answer = {"error": "invalid_scope", "error_description": f"no scope for {REFRESH}"}
+    answer = {"error": REFRESH, "error_description": f"no scope for {REFRESH}"}
     server.on(TOKEN, document(answer, 400))
 
     ended = console.twg("upkeep", "run", status=None)

@@ -279,6 +279,28 @@ def test_where_nothing_serves_the_command_to_run_is_told(
     assert "`loginctl enable-linger`" in ended.error["remediation"]
 
 
+def test_where_systemd_is_gone_the_files_are_removed_all_the_same(
+    console: Console, systemctl: Played
+) -> None:
+    console.twg("upkeep", "enable")
+    systemctl.refuse("Failed to connect to bus: No medium found")
+
+    assert "Removed from systemd" in console.twg("upkeep", "disable").out
+
+    assert files_in(Path(console.env["HOME"])) == set()
+
+
+@pytest.mark.usefixtures("systemctl")
+def test_a_timer_that_goes_on_is_told(console: Console) -> None:
+    console.twg("upkeep", "enable")
+    (console.root / "bin" / "systemctl").write_text("#!/bin/sh\necho active\n")
+
+    ended = console.twg("upkeep", "disable", status=78)
+
+    assert "it goes on until it is stopped" in ended.err
+    assert "Run `systemctl --user stop twg-upkeep.timer`." in ended.err
+
+
 def test_a_crontab_that_cannot_be_read_is_not_replaced(console: Console) -> None:
     crontab = played(console.root / "bin", "crontab")
     crontab.refuse("You (alice) are not allowed to use this program (crontab)")
@@ -289,10 +311,12 @@ def test_a_crontab_that_cannot_be_read_is_not_replaced(console: Console) -> None
     assert [call[1:] for call in crontab.calls] == [["-l"]]
 
 
-def test_a_unit_of_somebody_elses_stays(console: Console, systemctl: Played) -> None:
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_a_unit_of_somebody_elses_stays(console: Console, systemctl: Played, mode: int) -> None:
     units = units_of(console)
     units.mkdir(parents=True)
     (units / "twg-upkeep.service").write_text("[Service]\nExecStart=/bin/true\n")
+    (units / "twg-upkeep.service").chmod(mode)
 
     ended = console.twg("upkeep", "enable", status=78)
     assert "twg did not make it" in ended.err

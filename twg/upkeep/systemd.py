@@ -116,14 +116,7 @@ class Systemd:
         with contextlib.suppress(SchedulerFailed):
             await self._control("disable", "--now", TIMER)
         await self._remove()
-        with contextlib.suppress(SchedulerFailed):
-            await self._control("daemon-reload")
-            if await self._is_active():
-                raise SchedulerFailed(
-                    self.name,
-                    "the timer's files are removed, but it goes on until it is stopped",
-                    f"Run `systemctl --user stop {TIMER}`.",
-                )
+        await self._check_stopped()
         return True
 
     async def find(self) -> Found | None:
@@ -152,6 +145,16 @@ class Systemd:
         await self._control("restart", TIMER)
         if not await self._is_active():
             raise SchedulerFailed(self.name, f"{TIMER} was started and is not active")
+
+    async def _check_stopped(self) -> None:
+        try:
+            await self._control("daemon-reload")
+            goes_on = await self._is_active()
+        except SchedulerFailed:
+            return  # a manager that cannot be asked runs nothing, and finds nothing when it starts
+        if goes_on:
+            why = "the timer's files are removed, but it goes on until it is stopped"
+            raise SchedulerFailed(self.name, why, f"Run `systemctl --user stop {TIMER}`.")
 
     async def _remove(self) -> None:
         await entry_files.remove(self.directory / SERVICE)
