@@ -291,6 +291,15 @@ def test_where_systemd_is_gone_the_files_are_removed_all_the_same(
 
 
 @pytest.mark.usefixtures("systemctl")
+def test_who_may_not_use_cron_can_disable_a_timer(console: Console) -> None:
+    console.twg("upkeep", "enable")
+    played(console.root / "bin", "crontab").refuse("You are not allowed to use this program")
+
+    assert "Removed from systemd" in console.twg("upkeep", "disable").out
+    assert "You are not allowed" in console.twg("upkeep", "disable", status=78).err
+
+
+@pytest.mark.usefixtures("systemctl")
 def test_a_timer_that_goes_on_is_told(console: Console) -> None:
     console.twg("upkeep", "enable")
     (console.root / "bin" / "systemctl").write_text("#!/bin/sh\necho active\n")

@@ -142,19 +142,15 @@ def _job(wiring: Wiring) -> Job:
 async def _keep(wiring: Wiring, done: Run) -> None:
     from twg.upkeep.record import Record  # noqa: PLC0415 - only where it is used
 
-    counts = ", ".join(
-        f"{count} {result}"
-        for result in ("renewed", "fresh", "failed")
-        if (count := done.count(result))
-    )
     outcome = _word_for(done)
-    if done.count("renewed") or done.failures:
-        wiring.audit.record("upkeep.run", outcome=outcome, reason=counts)
     notes = {name: _note(wiring, each) for name, each in done.outcomes.items()}
     record = Record(
         started_at=done.started_at, finished_at=done.finished_at, outcome=outcome, profiles=notes
     )
     await _replace(wiring, record)
+    # Where nothing was done, there is nothing of a secret to record; and there are 120 runs a day.
+    if done.count("renewed") or done.failures:
+        wiring.audit.record("upkeep.run", outcome=outcome, reason=_counts(record))
 
 
 async def _keep_failure(wiring: Wiring, started: float, error: Trouble) -> None:
@@ -273,15 +269,15 @@ def _status_lines(
 def _in_words(last: Record | None) -> str:
     if last is None:
         return "never"
-    results = [note.outcome for note in last.profiles.values()]
-    counts = [
-        f"{results.count(word)} {word}"
-        for word in ("renewed", "fresh", "failed")
-        if word in results
-    ]
-    told = last.reason or ", ".join(counts) or "nobody is signed in"
+    told = last.reason or _counts(last) or "nobody is signed in"
     ago = duration(max(0.0, time.time() - last.finished_at))
     return f"{moment(last.finished_at)}, {ago} ago: {told}"
+
+
+def _counts(record: Record) -> str:
+    results = [note.outcome for note in record.profiles.values()]
+    words = [word for word in ("renewed", "fresh", "failed") if word in results]
+    return ", ".join(f"{results.count(word)} {word}" for word in words)
 
 
 upkeep = Group(

@@ -35,18 +35,15 @@ class Enabled:
     instead_of: Mapping[str, SchedulerFailed]
 
 
-def schedulers_of(
-    platform: str, environ: Mapping[str, str], home: Path, programs: Programs | None = None
-) -> list[Scheduler]:
+def schedulers_of(platform: str, environ: Mapping[str, str], home: Path) -> list[Scheduler]:
     """Return the schedulers of this system, the best one first.
 
     Args:
         platform: As `sys.platform`.
         environ: The environment.
         home: The person's home.
-        programs: What runs the system's programs; made of the environment unless given.
     """
-    programs = programs or Programs(environ=environ)
+    programs = Programs(environ=environ)
     cron = _cron(programs)
     if platform == "darwin":
         return [_launchd(home, programs), cron]
@@ -85,7 +82,7 @@ async def disable(schedulers: Sequence[Scheduler]) -> list[str]:
     """Remove the schedule wherever it is; return the names of the schedulers that had it.
 
     Raises:
-        SchedulerFailed: One has it still; it is gone from the others.
+        SchedulerFailed: One may have it still, and it was found in no other.
         FileUnwritable: The file system refuses.
     """
     had: list[str] = []
@@ -96,7 +93,8 @@ async def disable(schedulers: Sequence[Scheduler]) -> list[str]:
                 had.append(scheduler.name)
         except SchedulerFailed as error:
             failed.append(error)
-    if failed:
+    # Who may not use cron, say, has nothing there; it matters where nothing else was found.
+    if failed and not had:
         raise failed[0]
     return had
 
