@@ -111,7 +111,8 @@ def user_manager(directory: Path, home: Path) -> Iterator[dict[str, str]]:
         ) as manager:
             try:
                 assert manager.stdout is not None
-                assert manager.stdout.readline() == b"ready\n"
+                if manager.stdout.readline() != b"ready\n":
+                    missing("systemd's user manager does not start here")
                 children = Path(f"/proc/{manager.pid}/task/{manager.pid}/children")
                 inside = f"{program('nsenter')} --target {children.read_text()} --pid --mount"
                 _executable(directory / "systemctl", f'exec {inside} {systemctl} "$@"')
