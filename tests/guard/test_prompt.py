@@ -709,6 +709,23 @@ async def test_a_stop_however_long_does_not_count_as_idle() -> None:
     assert anew == [True, False]
 
 
+async def test_no_more_is_kept_than_can_be_of_use() -> None:
+    kept = []
+
+    class Fake(ControllingTerminal):
+        def write(self, text: str) -> None:
+            del text
+
+        async def read(self) -> bytes:
+            kept.append(len(line._typed))
+            return b"x" * 1000 if len(kept) < 3 else b"\r"
+
+    line = _HiddenLine(Fake(-1, -1, plain=True), "secret", seconds=PATIENCE, limit=100)
+    with anyio.move_on_after(0.2):
+        await line.ask()
+    assert kept[:3] == [0, 200, 200]
+
+
 # In sight
 
 
