@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,39 @@ class StoreBehaviour:
 
         assert same(found, saved)
         assert same(found, credential(generation=saved.generation))
+
+    async def test_a_peek_shows_what_was_read(self, one: CredentialStore) -> None:
+        assert one.peek("default") is None
+        await one.save(credential(), expected=0)
+        found = await one.read("default")
+
+        assert found is not None
+        assert one.peek("default") is found
+        assert one.peek("nobody") is None
+
+    async def test_a_peek_never_shows_what_another_has_replaced(
+        self, one: CredentialStore, other: CredentialStore
+    ) -> None:
+        """Over and over, as two writes within one tick of a file system's clock look alike."""
+        saved = await one.save(credential(), expected=0)
+        for _ in range(30):
+            await one.read("default")
+            saved = await other.save(saved, expected=saved.generation)
+
+            peeked = one.peek("default")
+            assert peeked is None or peeked.generation == saved.generation
+            assert same(await one.read("default"), saved)
+            assert same(one.peek("default"), saved)
+
+    async def test_a_peek_never_shows_what_another_has_removed(
+        self, one: CredentialStore, other: CredentialStore
+    ) -> None:
+        await one.save(credential(), expected=0)
+        await one.read("default")
+        await other.remove("default", expected=None)
+
+        assert one.peek("default") is None
+        assert await one.read("default") is None
 
     async def test_generations_rise(self, one: CredentialStore) -> None:
         first = await one.save(credential(), expected=0)
@@ -159,6 +193,64 @@ class StoreBehaviour:
         assert found is not None
         assert found.tokens.access.reveal("compare in a test") == f"token-{won[0]}"
 
+    async def test_many_saves_at_once_are_all_kept_each_under_its_own_generation(
+        self, one: CredentialStore, other: CredentialStore
+    ) -> None:
+        saved: dict[str, Credential] = {}
+
+        async def save(store: CredentialStore, profile: str) -> None:
+            made = with_access(credential(profile), f"token-of-{profile}")
+            saved[profile] = await store.save(made, expected=0)
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(30):
+                tasks.start_soon(save, one, f"one-{number}")
+                tasks.start_soon(save, other, f"other-{number}")
+
+        assert len({each.generation for each in saved.values()}) == 60
+        for profile, each in saved.items():
+            assert same(await one.read(profile), each)
+            assert same(await other.read(profile), each)
+
+    async def test_many_saves_of_one_profile_leave_the_one_of_the_highest_generation(
+        self, one: CredentialStore
+    ) -> None:
+        saved: list[Credential] = []
+
+        async def save(number: int) -> None:
+            made = with_access(credential(), f"token-{number}")
+            saved.append(await one.save(made, expected=None))
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(20):
+                tasks.start_soon(save, number)
+
+        newest = max(saved, key=lambda each: each.generation)
+        assert len({each.generation for each in saved}) == 20
+        assert same(await one.read("default"), newest)
+
+    async def test_threads_with_loops_of_their_own_share_a_store(
+        self, one: CredentialStore
+    ) -> None:
+        async def count() -> None:
+            for _ in range(3):
+                async with one.lease("shared"):
+                    known = await one.read("shared")
+                    number = int(known.refused or 0) if known else 0
+                    made = credential("shared", refused=str(number + 1))
+                    await one.save(made, expected=known.generation if known else 0)
+
+        def alone() -> None:
+            asyncio.run(count())
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(anyio.to_thread.run_sync, alone)
+
+        found = await one.read("shared")
+        assert found is not None
+        assert found.refused == "12"
+
     async def test_one_has_the_lease_at_a_time(
         self, stores: Callable[[float], CredentialStore]
     ) -> None:
@@ -209,6 +301,11 @@ class StoreBehaviour:
 
         async with stores(0.0).lease("default"):
             pass
+
+    async def test_a_time_out_under_the_lease_is_told_as_it_is(self, one: CredentialStore) -> None:
+        with pytest.raises(TimeoutError):
+            async with one.lease("default"):
+                raise TimeoutError
 
     async def test_an_error_under_the_lease_frees_it(
         self, one: CredentialStore, stores: Callable[[float], CredentialStore]

@@ -113,7 +113,7 @@ def test_event_loops_in_threads_exclude_each_other(tmp_path: Path) -> None:
 
 
 async def test_a_thread_and_a_task_exclude_each_other(tmp_path: Path) -> None:
-    with lock_in(tmp_path).held_here(threading.Event()):
+    with lock_in(tmp_path).held_here(lambda: False):
         assert not await is_free(tmp_path)
     assert await is_free(tmp_path)
 
@@ -163,10 +163,8 @@ async def test_a_lock_nobody_wants_any_more_is_let_go(
 
 
 async def test_an_abandoned_wait_in_a_thread_ends(tmp_path: Path) -> None:
-    abandoned = threading.Event()
-    abandoned.set()
     async with lock_in(tmp_path).held():
-        with pytest.raises(Interrupted), lock_in(tmp_path).held_here(abandoned):
+        with pytest.raises(Interrupted), lock_in(tmp_path).held_here(lambda: True):
             pass
     assert await is_free(tmp_path)
 
@@ -175,7 +173,7 @@ async def test_a_wait_in_a_thread_has_an_end(tmp_path: Path) -> None:
     async with lock_in(tmp_path).held():
         with (
             pytest.raises(Busy, match=f"process {os.getpid()}"),
-            lock_in(tmp_path, 0.0).held_here(threading.Event()),
+            lock_in(tmp_path, 0.0).held_here(lambda: False),
         ):
             pass
 

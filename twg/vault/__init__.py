@@ -1,8 +1,9 @@
 """The vault: credentials sealed on disk, with their key and their locks; entered by this door.
 
 Plain values (`Credential` and its parts), a `CredentialStore` as the rest of twg sees it, and
-`SealedStore`, which keeps them in one file under a key that a `KeyKeeper` keeps. Names are imported
-when first used: the locks and the key ring cost time that a command without them should not pay.
+`SealedStore`, which keeps them in one file under a key that a `KeyKeeper` keeps; `MemoryStore` has
+them in memory only. Names are imported when first used: the locks and the key ring cost time that a
+command without them should not pay.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     )
     from twg.vault.header import Header, KeyLocation, KeyPlaceName
     from twg.vault.keys import KeyKeeper, KeyPlace
+    from twg.vault.memory import MemoryStore
     from twg.vault.protocol import CredentialStore
     from twg.vault.store import SealedStore
 
@@ -42,6 +44,7 @@ __all__ = [
     "KeyLocation",
     "KeyPlace",
     "KeyPlaceName",
+    "MemoryStore",
     "Provider",
     "ProviderSummary",
     "SealedStore",
@@ -58,6 +61,7 @@ _HOMES: Final[Mapping[str, str]] = MappingProxyType(
         "KeyLocation": "header",
         "KeyPlace": "keys",
         "KeyPlaceName": "header",
+        "MemoryStore": "memory",
         "SealedStore": "store",
     }
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping  # noqa: TC003 - records.py reads these annotations at run time
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, Literal
 
 from twg.vault.credential import (  # noqa: TC001 - records.py reads these annotations at run time
@@ -49,7 +50,7 @@ class Header:
         active: The active profile, if there is one.
         profiles: Summaries by profile.
         providers: Saved providers by name, without their client secrets.
-        generation: Raised by every write of the file.
+        generation: Raised by every change of the file.
     """
 
     key: KeyLocation | None = None
@@ -57,3 +58,8 @@ class Header:
     profiles: Mapping[str, CredentialSummary] = field(default_factory=dict)
     providers: Mapping[str, ProviderSummary] = field(default_factory=dict)
     generation: int = 0
+
+    def __post_init__(self) -> None:
+        # Handed to many: what one of them does to it must not show to another.
+        for name in ("profiles", "providers"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))

@@ -23,7 +23,7 @@ from guard.files import ensure_private_directory
 from twg.errors import Busy, ConfigError, Interrupted, StoreUnwritable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from filelock import BaseFileLock
@@ -75,14 +75,14 @@ class ProcessLock:
             grip.release()
 
     @contextlib.contextmanager
-    def held_here(self, abandoned: threading.Event) -> Iterator[None]:
+    def held_here(self, abandoned: Callable[[], bool]) -> Iterator[None]:
         """Hold the lock in this thread, blocking it; for work that is done in the same thread.
 
         Args:
-            abandoned: Once set, waiting ends.
+            abandoned: Tells whether to wait no more.
 
         Raises:
-            Interrupted: `abandoned` was set before the lock was had.
+            Interrupted: It was abandoned before the lock was had.
             Busy, StoreUnwritable, ConfigError, UnsafeFile: As `held`.
         """
         grip = self._wait_here(abandoned)
@@ -101,16 +101,16 @@ class ProcessLock:
             await anyio.sleep(pause)
         raise AssertionError  # pragma: no cover - the pauses never end
 
-    def _wait_here(self, abandoned: threading.Event) -> BaseFileLock:
+    def _wait_here(self, abandoned: Callable[[], bool]) -> BaseFileLock:
         started = time.monotonic()
         for pause in _pauses():
-            if abandoned.is_set():
+            if abandoned():
                 raise Interrupted("nobody waits for the lock any more")
             grip = _take(self.path)
             if grip is not None:
                 return grip
             self._check_patience(started)
-            abandoned.wait(pause)
+            time.sleep(pause)
         raise AssertionError  # pragma: no cover - the pauses never end
 
     async def _try_in_thread(self) -> BaseFileLock | None:

@@ -1,4 +1,4 @@
-"""An opened store: the working copy that is looked at, changed, and sealed again."""
+"""An opened store: looked at as it is, changed in a copy, and sealed again."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from twg.vault.credential import Credential, Provider
-from twg.vault.header import Header
-from twg.vault.records import to_plain
+from twg.vault.header import Header, KeyLocation
+from twg.vault.records import from_plain, to_plain
 from twg.vault.sealed import corrupt, disclose, enclose
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from guard.custody import Custody
-    from twg.vault.header import KeyLocation
     from twg.vault.sealed import Document, Sealer
 
 
 class Opened:
-    """An opened store: a working copy of the header and of the sealed records.
+    """An opened store: the header and the sealed records.
 
     Records stay plain until asked for, so that no secret is taken in that nobody wants, and
     writing one credential reveals no other. Nothing here is written by itself.
+
+    What a process keeps of the store is never changed: changes are made to a `copy`. Each is made
+    wholly or, where it raises, not at all.
 
     Args:
         header: The header as plain JSON values.
@@ -39,6 +41,8 @@ class Opened:
         self._providers: dict[str, Any] = records["providers"]
         self._custody = custody
         self._path = path
+        self._disclosed: dict[str, Credential] = {}
+        self._typed: Header | None = None
         self.changed = False
 
     @classmethod
@@ -61,6 +65,33 @@ class Opened:
             raise corrupt(document.path, "header and contents do not belong together")
         return cls(header, records, custody, document.path)
 
+    def copy(self) -> Opened:
+        """Return a copy to work on. It shares the records, which are replaced, never changed."""
+        header = {
+            **self._header,
+            "profiles": dict(self._header["profiles"]),
+            "providers": dict(self._header["providers"]),
+        }
+        records = {"credentials": dict(self._credentials), "providers": dict(self._providers)}
+        made = Opened(header, records, self._custody, self._path)
+        made._disclosed = dict(self._disclosed)
+        return made
+
+    @property
+    def key(self) -> KeyLocation:
+        """Where the sealing key lives."""
+        return from_plain(KeyLocation, self._header["key"])
+
+    @property
+    def known_header(self) -> Header | None:
+        """The header, typed, if `header` was called before."""
+        return self._typed
+
+    def header(self) -> Header:
+        """Return the header, typed."""
+        typed = self._typed = self._typed or from_plain(Header, self._header)
+        return typed
+
     @property
     def generation(self) -> int:
         """The store's generation."""
@@ -81,9 +112,13 @@ class Opened:
         return int(self._credentials[profile]["generation"]) if profile in self._credentials else 0
 
     def credential(self, profile: str) -> Credential | None:
-        """Return the credential, its secrets taken in by the custody."""
-        found = self._credentials.get(profile)
-        return None if found is None else disclose(Credential, found, self._custody, self._path)
+        """Return the credential, its secrets taken in by the custody when first asked for."""
+        found = self._disclosed.get(profile)
+        if found is None and profile in self._credentials:
+            plain = self._credentials[profile]
+            found = disclose(Credential, plain, self._custody, self._path)
+            self._disclosed[profile] = found
+        return found
 
     def provider(self, name: str) -> Provider | None:
         """Return the saved provider, its client secret taken in by the custody."""
@@ -92,18 +127,23 @@ class Opened:
 
     def put(self, credential: Credential) -> Credential:
         """Add or replace a credential; return it with its new generation."""
+        profile = credential.profile
         # The store's own counter: a generation never comes back, even after `drop`.
-        credential = replace(credential, generation=self._touch())
-        self._credentials[credential.profile] = enclose(credential)
-        self._header["profiles"][credential.profile] = to_plain(credential.summary)
-        self._header["active"] = self._header["active"] or credential.profile
+        credential = replace(credential, generation=self.generation + 1)
+        record, summary = enclose(credential), to_plain(credential.summary)
+        self._count()
+        self._credentials[profile] = record
+        self._header["profiles"][profile] = summary
+        self._header["active"] = self._header["active"] or profile
+        self._disclosed[profile] = credential
         return credential
 
     def drop(self, profile: str) -> None:
         """Remove a credential; a sole one left over becomes the active one."""
-        self._touch()
+        self._count()
         del self._credentials[profile]
         del self._header["profiles"][profile]
+        self._disclosed.pop(profile, None)
         if self._header["active"] == profile:
             left = self.profiles
             self._header["active"] = left[0] if len(left) == 1 else None
@@ -111,18 +151,19 @@ class Opened:
     def activate(self, profile: str) -> None:
         """Make `profile` the active one."""
         if self._header["active"] != profile:
-            self._touch()
+            self._count()
             self._header["active"] = profile
 
     def put_provider(self, provider: Provider) -> None:
         """Add or replace a saved provider."""
-        self._touch()
-        self._providers[provider.name] = enclose(provider)
-        self._header["providers"][provider.name] = to_plain(provider.summary)
+        record, summary = enclose(provider), to_plain(provider.summary)
+        self._count()
+        self._providers[provider.name] = record
+        self._header["providers"][provider.name] = summary
 
     def drop_provider(self, name: str) -> None:
         """Remove a saved provider."""
-        self._touch()
+        self._count()
         del self._providers[name]
         del self._header["providers"][name]
 
@@ -131,8 +172,7 @@ class Opened:
         records = {"credentials": self._credentials, "providers": self._providers}
         return sealer.seal(self._path, self._header, records)
 
-    def _touch(self) -> int:
-        if not self.changed:
-            self._header["generation"] += 1
-            self.changed = True
-        return self.generation
+    def _count(self) -> None:
+        # One by one, though several changes may be written at once: each has its own number.
+        self._header["generation"] += 1
+        self.changed = True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from twg.errors import StoreConflict
+
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
@@ -13,8 +15,16 @@ if TYPE_CHECKING:
 class CredentialStore(Protocol):
     """Keeps credentials by profile; each save raises a generation that never comes back."""
 
+    def peek(self, profile: str) -> Credential | None:
+        """Return the profile's credential as it is known now; None if it must be read.
+
+        It takes microseconds and waits for nothing, so that it can stand before every use of a
+        token. What it returns was the newest a moment ago, as far as one look can tell; who is to
+        send a refresh token reads under the lease.
+        """
+
     async def read(self, profile: str) -> Credential | None:
-        """Return the profile's credential as last saved, or None.
+        """Return the profile's credential as last saved by whomever, or None.
 
         Raises:
             StoreCorrupt: The store cannot be opened.
@@ -60,3 +70,16 @@ class CredentialStore(Protocol):
         Raises:
             StoreUnwritable: It would not.
         """
+
+
+def check_generation(profile: str, found: int, expected: int | None) -> None:
+    """Let a change of `profile` pass if the generation there is the expected one, or any will do.
+
+    Raises:
+        StoreConflict: It is another one.
+    """
+    if expected is not None and found != expected:
+        raise StoreConflict(
+            f"the credential of {profile!r} was changed by another process meanwhile "
+            f"(number {found} is there, {expected} was expected)"
+        )

@@ -1,22 +1,33 @@
 """`SealedFile`: one sealed file, read without a lock and changed under one, by many processes.
 
-Readers take no lock: the file is only ever replaced as a whole. Writers take the file's lock, read
-it again, change one record and replace it; so none undoes another's work. Lock, reading, writing
-and release happen in one worker thread, out of the reach of cancellation.
+Readers take no lock: the file is only ever replaced as a whole. What was read is kept in memory and
+holds as long as the same file is there (see `twg.vault.known`). That makes no secret easier to get:
+the key is in the same memory, hidden from other processes since it was taken in, and the file is
+at hand.
+
+Writers take the file's lock, look whether it is still the file they know, else read it again, work
+on a copy, and replace the file; so none undoes another's work. All that want to change it at one
+moment, in whatever task or thread, share that (see `twg.vault.gathering`): one lock, one opening,
+one sealing, one replacement. Each change is made to the same copy and still checks its own
+generation; one that raises fails alone and has changed nothing. None is answered before the file
+that has them all is durable. If it cannot be replaced, all of them fail and the old one stands.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from anyio import to_thread
+from anyio import lowlevel, to_thread
 
 from guard.errors import FileUnwritable, GuardError, UnsafeFile
 from guard.files import (
     check_private_directory,
+    check_private_file,
     ensure_private_directory,
     prove_replaceable,
     read_private,
@@ -25,29 +36,32 @@ from guard.files import (
 from twg.errors import (
     ConfigError,
     KeyUnavailable,
-    StoreConflict,
     StoreCorrupt,
     StoreUnwritable,
     TwgError,
 )
 from twg.vault.condition import set_aside
+from twg.vault.gathering import Gathering
 from twg.vault.header import Header
+from twg.vault.known import Known, Sight
 from twg.vault.locks import ProcessLock
 from twg.vault.mark import Mark
 from twg.vault.opened import Opened
 from twg.vault.sealed import Sealer, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from guard.custody import Custody
     from guard.secret import Secret
+    from twg.vault.gathering import Errand
     from twg.vault.header import KeyLocation
     from twg.vault.keys import KeyKeeper
     from twg.vault.sealed import Document
 
 T = TypeVar("T")
+Change = Callable[[Opened], Any]
 
 _ROOM: Final = 64 * 1024
 """What a file may grow by in one change, in bytes."""
@@ -78,8 +92,18 @@ class SealedFile:
         self._keys = keys
         self._custody = custody
         self._lock_seconds = lock_seconds
-        self._known: tuple[KeyLocation, Secret] | None = None
-        self._spare: tuple[KeyLocation, Secret] | None = None
+        self._known: Known | None = None
+        self._key: _PlacedKey | None = None
+        self._spare: _PlacedKey | None = None
+        # A key ring that hangs while the file is opened must not hold up the interpreter's end.
+        self._looks: Gathering[None] = Gathering("twg store, reading", self._look, daemon=True)
+        self._changes: Gathering[Change] = Gathering("twg store, writing", self._change)
+        self._proofs: Gathering[None] = Gathering("twg store, proving", self._prove)
+
+    def peek(self) -> Opened | None:
+        """Return the store as this process knows it, if one look tells that it still holds."""
+        known = self._known
+        return known.opened if known is not None and known.sight.holds() else None
 
     async def header(self) -> Header:
         """Return the clear header; an empty one if there is no file.
@@ -88,8 +112,12 @@ class SealedFile:
             StoreCorrupt: The file is damaged, or a newer twg wrote it.
             ConfigError: Others have access to the file, or it is not one.
         """
-        document = await self._in_thread(self._document)
-        return Header() if document is None else document.read_header()
+        opened = self._recall()
+        if opened is None:
+            return await self._in_thread(self._clear_header)
+        if opened.known_header is not None:
+            return opened.known_header
+        return await to_thread.run_sync(opened.header)
 
     async def exists(self) -> bool:
         """Tell whether there is a file.
@@ -97,7 +125,7 @@ class SealedFile:
         Raises:
             ConfigError: Others have access to it, or it is not one.
         """
-        return await self._in_thread(self._bytes) is not None
+        return await self._in_thread(self._exists)
 
     async def prove_replaceable(self) -> None:
         """Show that a change would find room and permission now; the file stays as it is.
@@ -106,7 +134,7 @@ class SealedFile:
             StoreUnwritable: It would not.
             ConfigError: Others have access to the file, or it is not one.
         """
-        await self._in_thread(self._prove_replaceable)
+        await self._proofs.ask(None)
 
     async def set_aside(self) -> Path | None:
         """Move a file that does not open to a name of its own; see `SealedStore.set_aside`."""
@@ -121,7 +149,7 @@ class SealedFile:
         else:
             return None
         self._known = None
-        return await self._in_locked_thread(partial(set_aside, self.path, judged))
+        return await self._in_thread(partial(self._set_aside, judged))
 
     def lock(self, name: str, what: str) -> ProcessLock:
         """Return the lock of that name, in the state directory."""
@@ -137,91 +165,150 @@ class SealedFile:
             KeyUnavailable: Not for now, for want of its key.
             ConfigError: Others have access to the file, or it is not one.
         """
-        while True:
-            location = await self._located()
-            if location is None:
-                return nothing
-            work = partial(self._look, location, await self._key_at(location), look, nothing)
-            with contextlib.suppress(_OtherKey):
-                return await self._in_thread(work)
-            self._known = None
-
-    def _look(
-        self, location: KeyLocation, key: Secret, look: Callable[[Opened], T], nothing: T
-    ) -> T:
-        opened = self._open(location, Sealer(key))
+        # Found in memory, it would otherwise never let other tasks have their turn.
+        await lowlevel.checkpoint()
+        opened = self._recall()
         if opened is None:
-            return nothing
-        self._note("store.opened")
-        return look(opened)
+            opened = await self._looks.ask(None)
+        return nothing if opened is None else look(opened)
 
     async def change(self, change: Callable[[Opened], T]) -> T:
         """Let `change` work on the opened file under its lock, and replace the file durably.
 
+        Args:
+            change: Makes one change; what it raises, this raises, and it changed nothing.
+
         Raises:
             StoreUnwritable: It cannot be replaced; what was there still is.
             StoreCorrupt: It cannot be opened; it is kept as it is.
+            KeyUnavailable: Not for now, for want of its key.
             ConfigError: Others have access to the file, or it is not one.
             Busy: Another process has it for too long.
-            And what `change` raises; then nothing is written.
         """
-        await self._in_thread(self._prepare)
-        while True:
-            location = await self._located()
-            if location is None:
-                work = partial(self._begin, *await self._new_key(), change)
-            else:
-                work = partial(self._change, location, await self._key_at(location), change)
-            with contextlib.suppress(_OtherKey):
-                return await self._in_locked_thread(work)
-            # Another process made, remade or removed the store between our look and our lock.
-            self._known = None
-            await self._discard_spare()
-
-    def _begin(self, location: KeyLocation, key: Secret, change: Callable[[Opened], T]) -> T:
-        if self._bytes() is not None:
-            raise _OtherKey("the store is sealed by another key")
-        opened = Opened.empty(location, self._custody, self.path)
-        done = self._replace(opened, location, Sealer(key), change)
-        self._known, self._spare = (location, key), None
+        done: T = await self._changes.ask(change)
         return done
 
-    def _change(self, location: KeyLocation, key: Secret, change: Callable[[Opened], T]) -> T:
-        sealer = Sealer(key)
-        opened = self._open(location, sealer)
+    def _look(self, errands: Sequence[Errand[None]]) -> None:
+        # Whom another round has served in the meantime, a look will do.
+        opened = self._recall()
         if opened is None:
-            raise _OtherKey("the store is sealed by another key")
-        return self._replace(opened, location, sealer, change)
+            with at_the_edge(self.path):
+                opened = self._open()
+            if opened is not None:
+                self._note("store.opened")
+        for each in errands:
+            if each.begin():
+                each.answer(opened)
 
-    def _replace(
-        self, opened: Opened, location: KeyLocation, sealer: Sealer, change: Callable[[Opened], T]
-    ) -> T:
-        result = change(opened)
-        if opened.changed:
-            replace_private(self.path, opened.sealed(sealer))
-            # The store is durable now; a mark that lags behind is the lesser evil.
-            with contextlib.suppress(FileUnwritable):
-                Mark(self.state_dir, location.id).write(opened.generation, sealer)
-            self._note("store.written")
-        return result
+    def _change(self, errands: Sequence[Errand[Change]]) -> None:
+        lock = self.lock(self.path.stem, "the credential store")
+        with at_the_edge(self.path):
+            self._prepare()
+            with lock.held_here(lambda: all(each.left for each in errands)):
+                self._commit([each for each in errands if each.begin()])
 
-    def _open(self, location: KeyLocation, sealer: Sealer) -> Opened | None:
-        """Open the file, which must be sealed by the key at `location`; None if it is not there."""
+    def _commit(self, errands: Sequence[Errand[Change]]) -> None:
+        working, sealer = self._working_copy()
+        results = []
+        for each in errands:
+            try:
+                results.append((each, each.work(working)))
+            except Exception as error:  # noqa: BLE001 - the task that asked for it gets it
+                each.fail(error)
+        if working.changed:
+            self._replace(working, sealer)
+        for each, result in results:
+            each.answer(result)
+
+    def _replace(self, working: Opened, sealer: Sealer) -> None:
+        replace_private(self.path, working.sealed(sealer))
+        # The file is durable now; a mark that lags behind is the lesser evil.
+        with contextlib.suppress(FileUnwritable):
+            Mark(self.state_dir, working.key.id).write(working.generation, sealer)
+        self._keep(Sight.of(self.path), working)
+        self._note("store.written")
+
+    def _working_copy(self) -> tuple[Opened, Sealer]:
+        opened = self._recall() or self._open()
+        if opened is None:
+            # Under the lock, so that of many who begin a store only one makes a key. It is kept
+            # until there is a file: a save that is tried again needs no second one.
+            self._spare = self._spare or _PlacedKey(*asyncio.run(self._keys.create(self.path.stem)))
+            self._key = self._spare
+            opened = Opened.empty(self._key.location, self._custody, self.path)
+        elif self._spare is not None:
+            self._discard_spare(opened.key)
+        return opened.copy(), Sealer(self._key_at(opened.key))
+
+    def _recall(self) -> Opened | None:
+        """Return the store as this process knows it, if it is found to hold by opening the file.
+
+        Opening, unlike `peek`, shows what other machines wrote to a network file system, and the
+        directory is checked as whenever the file is read.
+        """
+        known = self._known
+        if known is None:
+            return None
+        with at_the_edge(self.path), contextlib.suppress(FileNotFoundError):
+            check_private_directory(self.path.parent)
+        found = Sight.of(self.path)
+        same = found is not None and found.identity == known.sight.identity
+        return known.opened if same else None
+
+    def _open(self) -> Opened | None:
+        """Read and open the file, and keep what is found in memory; None if it is not there."""
         newest = 0
         while True:
+            sight = Sight.of(self.path)
             document = self._document()
             if document is None:
                 return None
-            if document.key() != location:
-                raise _OtherKey("the store is sealed by another key")
+            location = document.key()
+            sealer = Sealer(self._key_at(location))
             opened = Opened.of(document, sealer, self._custody)
             if opened.generation < newest:
                 raise self._rolled_back(newest, opened.generation, location)
             mark = Mark(self.state_dir, location.id).read(sealer)
             if mark <= opened.generation:
+                self._keep(sight, opened)
                 return opened
             # Put back, or written between our two looks: then a second look finds it as new.
             newest = mark
+
+    def _keep(self, sight: Sight | None, opened: Opened) -> None:
+        # Only if the file that was seen first is there still, was it the one that was read.
+        if sight is not None and sight.holds():
+            self._known = Known(sight, opened)
+
+    def _key_at(self, location: KeyLocation) -> Secret:
+        key = self._key
+        if key is None or key.location != location:
+            # In a loop of its own, in this thread: so one asks the key ring for all who wait.
+            key = self._key = _PlacedKey(location, asyncio.run(self._keys.read(location)))
+        return key.secret
+
+    def _discard_spare(self, used: KeyLocation) -> None:
+        """Destroy a key that was made for a store which another process made after all."""
+        spare, self._spare = self._spare, None
+        if spare is not None and spare.location != used:
+            # A key that nothing is sealed with does no harm where it cannot be removed.
+            with contextlib.suppress(TwgError, GuardError):
+                asyncio.run(self._keys.destroy(spare.location))
+
+    def _clear_header(self) -> Header:
+        document = self._document()
+        return Header() if document is None else document.read_header()
+
+    def _exists(self) -> bool:
+        with contextlib.suppress(FileNotFoundError):
+            check_private_directory(self.path.parent)
+            return check_private_file(self.path)
+        return False
+
+    def _set_aside(self, judged: bytes | None) -> Path | None:
+        lock = self.lock(self.path.stem, "the credential store")
+        with lock.held_here(lambda: False):
+            return set_aside(self.path, judged)
 
     def _document(self) -> Document | None:
         data = self._bytes()
@@ -237,57 +324,18 @@ class SealedFile:
         ensure_private_directory(self.path.parent)
         ensure_private_directory(self.state_dir)
 
-    def _prove_replaceable(self) -> None:
-        self._prepare()
-        prove_replaceable(self.path, len(self._bytes() or b"") + _ROOM)
-
-    async def _located(self) -> KeyLocation | None:
-        """Return where the key is: as this object knows it, else as the file says."""
-        if self._known is not None:
-            return self._known[0]
-        document = await self._in_thread(self._document)
-        return None if document is None else document.key()
-
-    async def _key_at(self, location: KeyLocation) -> Secret:
-        if self._known is None or self._known[0] != location:
-            with at_the_edge(self.path):
-                self._known = (location, await self._keys.read(location))
-        return self._known[1]
-
-    async def _new_key(self) -> tuple[KeyLocation, Secret]:
-        # Kept until a store is made with it: a save that is tried again needs no second key.
-        if self._spare is None:
-            with at_the_edge(self.path):
-                self._spare = await self._keys.create(self.path.stem)
-        return self._spare
-
-    async def _discard_spare(self) -> None:
-        """Destroy a key that was made for a store which another process made meanwhile."""
-        spare, self._spare = self._spare, None
-        if spare is None or await self._located() in {None, spare[0]}:
-            return
-        # A key that nothing is sealed with does no harm where it cannot be removed.
-        with contextlib.suppress(TwgError, GuardError):
-            await self._keys.destroy(spare[0])
+    def _prove(self, errands: Sequence[Errand[None]]) -> None:
+        with at_the_edge(self.path):
+            self._prepare()
+            size = self.path.lstat().st_size if self._exists() else 0
+            prove_replaceable(self.path, size + _ROOM)
+        for each in errands:
+            if each.begin():
+                each.answer(None)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         with at_the_edge(self.path):
             return await to_thread.run_sync(work)
-
-    async def _in_locked_thread(self, work: Callable[[], T]) -> T:
-        """Do `work` under the store's lock. Cancelled, it waits no more; begun, it is finished."""
-        abandoned = threading.Event()
-        lock = self.lock(self.path.stem, "the credential store")
-
-        def locked() -> T:
-            with lock.held_here(abandoned):
-                return work()
-
-        try:
-            with at_the_edge(self.path):
-                return await to_thread.run_sync(locked, abandon_on_cancel=True)
-        finally:
-            abandoned.set()
 
     def _note(self, event: str) -> None:
         if self._custody.audit is not None:
@@ -303,8 +351,12 @@ class SealedFile:
         )
 
 
-class _OtherKey(StoreConflict):
-    """The file is sealed by another key than the one at hand; never leaves this module."""
+@dataclass(frozen=True, slots=True)
+class _PlacedKey:
+    """A sealing key and where it lives."""
+
+    location: KeyLocation
+    secret: Secret
 
 
 @contextlib.contextmanager

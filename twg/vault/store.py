@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from guard.errors import GuardError
-from twg.errors import AuthRequired, StoreConflict, TwgError
+from twg.errors import AuthRequired, TwgError
 from twg.vault.condition import examine
+from twg.vault.protocol import check_generation
 from twg.vault.sealed_file import SealedFile, at_the_edge
 
 if TYPE_CHECKING:
@@ -64,8 +65,19 @@ class SealedStore:
         """
         return await self._file.header()
 
+    def peek(self, profile: str) -> Credential | None:
+        """Return the profile's credential as it is known now; None if it must be read.
+
+        It costs one `lstat`. On a network file system that may be seconds behind; `read` is not.
+        """
+        opened = self._file.peek()
+        return None if opened is None else opened.credential(profile)
+
     async def read(self, profile: str) -> Credential | None:
         """Return the profile's credential, or None.
+
+        Where this process knows the file as it is, that is seen at once: nothing is opened, and
+        nothing recorded.
 
         Raises:
             StoreCorrupt: The store cannot be opened.
@@ -122,7 +134,8 @@ class SealedStore:
         """
 
         def change(opened: Opened) -> Credential:
-            _check_generation(opened, credential.profile, expected)
+            found = opened.generation_of(credential.profile)
+            check_generation(credential.profile, found, expected)
             return opened.put(credential)
 
         return await self._file.change(change)
@@ -137,9 +150,10 @@ class SealedStore:
         """
 
         def change(opened: Opened) -> bool:
-            if not opened.generation_of(profile):
+            found = opened.generation_of(profile)
+            if not found:
                 return False
-            _check_generation(opened, profile, expected)
+            check_generation(profile, found, expected)
             opened.drop(profile)
             return True
 
@@ -255,15 +269,6 @@ class SealedStore:
             with at_the_edge(self._file.path):
                 await stack.enter_async_context(lock.held())
             yield
-
-
-def _check_generation(opened: Opened, profile: str, expected: int | None) -> None:
-    found = opened.generation_of(profile)
-    if expected is not None and found != expected:
-        raise StoreConflict(
-            f"the credential of {profile!r} was changed by another process meanwhile "
-            f"(number {found} is there, {expected} was expected)"
-        )
 
 
 def _nobody(profile: str) -> AuthRequired:

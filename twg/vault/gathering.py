@@ -1,0 +1,123 @@
+"""`Gathering`: one thread does at once what many tasks and threads ask for at the same moment.
+
+Work that costs the same for one as for a thousand (to wait for a lock, to open, to replace, to
+sync) should be done once for all who wait. So who asks goes into a queue; where no thread is at
+it, one is started. It takes all that wait, does them together, answers each, and looks again,
+until none is left. Who comes in the meantime waits for the next round, and so is never served by
+work that began before they asked: what they read is as new as their question.
+
+The queue belongs to no event loop, so tasks of several loops share it. Cancelled while still in
+the queue, an errand leaves; once begun, it is finished, whoever waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from concurrent.futures import Future
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+W = TypeVar("W")
+
+
+class Errand(Generic[W]):
+    """What one task asked for, and the way its answer goes.
+
+    Args:
+        work: What to do, as the gathering's worker understands it.
+    """
+
+    def __init__(self, work: W) -> None:
+        self.work = work
+        self._answer: Future[Any] = Future()
+
+    @property
+    def left(self) -> bool:
+        """Whether who asked was cancelled before it was begun."""
+        return self._answer.cancelled()
+
+    def begin(self) -> bool:
+        """Begin it, unless who asked has left: from here on it is done to the end."""
+        return self._answer.set_running_or_notify_cancel()
+
+    def answer(self, result: Any) -> None:
+        """Give its result to who asked."""
+        self._answer.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        """Raise `error` where it was asked for, unless there is an answer already."""
+        if not self._answer.done() and (self._answer.running() or self.begin()):
+            self._answer.set_exception(error)
+
+    async def outcome(self) -> Any:
+        """Wait for the answer in whatever event loop this is."""
+        return await asyncio.wrap_future(self._answer)
+
+
+class Gathering(Generic[W]):
+    """A queue of errands, and a thread for as long as there are any.
+
+    Args:
+        name: The thread's name.
+        do: Does all errands of a round, each begun first and then answered; what it raises, all
+            that are unanswered get.
+        daemon: The interpreter does not wait at its end for what is under way.
+    """
+
+    def __init__(
+        self, name: str, do: Callable[[Sequence[Errand[W]]], None], *, daemon: bool = False
+    ) -> None:
+        self._name = name
+        self._do = do
+        self._daemon = daemon
+        self._queue: _Queue[W] = _Queue()
+
+    async def ask(self, work: W) -> Any:
+        """Have `work` done in the next round; return its answer, or raise what it raised."""
+        if self._queue.process != os.getpid():
+            # A forked child has the queue, perhaps locked for ever, but not the thread.
+            self._queue = _Queue()
+        errand = Errand(work)
+        if self._queue.put(errand):
+            run = copy_context().run
+            threading.Thread(
+                target=run, args=(self._run, self._queue), name=self._name, daemon=self._daemon
+            ).start()
+        return await errand.outcome()
+
+    def _run(self, queue: _Queue[W]) -> None:
+        while errands := queue.take():
+            try:
+                self._do(errands)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, who asked gets it
+                for each in errands:
+                    each.fail(error)
+
+
+class _Queue(Generic[W]):
+    """Errands that wait, and whether a thread is at them; of one process."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self._mutex = threading.Lock()
+        self._waiting: list[Errand[W]] = []
+        self._worked = False
+
+    def put(self, errand: Errand[W]) -> bool:
+        """Add an errand; tell whether a thread is wanted for it."""
+        with self._mutex:
+            self._waiting.append(errand)
+            wanted, self._worked = not self._worked, True
+        return wanted
+
+    def take(self) -> list[Errand[W]]:
+        """Return all that wait; with none, the thread that asked is done."""
+        with self._mutex:
+            taken, self._waiting = self._waiting, []
+            self._worked = bool(taken)
+        return taken
