@@ -194,6 +194,7 @@ class FullStore:
     def __init__(self, store: SealedStore) -> None:
         self._store = store
         self.full = False
+        self.peek = store.peek
         self.read = store.read
         self.remove = store.remove
         self.lease = store.lease

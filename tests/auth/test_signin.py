@@ -479,6 +479,7 @@ class GatedStore:
         self._error = error
         self.saving = anyio.Event()
         self.let_go = anyio.Event()
+        self.peek = store.peek
         self.read = store.read
         self.remove = store.remove
         self.lease = store.lease
