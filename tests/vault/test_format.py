@@ -16,8 +16,9 @@ from guard.secret import Secret
 from tests.vault.samples import Ear, credential, custody_of, opened, provider, with_access
 from twg.errors import StoreCorrupt
 from twg.vault import Account, Credential, KeyLocation, Site, Tokens
+from twg.vault.members import dump, member
 from twg.vault.opened import Opened
-from twg.vault.sealed import MAX_BYTES, Sealer, dump, is_newer, parse
+from twg.vault.sealed import MAX_BYTES, Sealer, is_newer, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,9 +89,11 @@ def test_any_bit_flipped_at_any_byte_it_does_not_open() -> None:
         (b'{"format":true,"header":{},"sealed":""}\n', "bytes in it were changed"),
         (b'{"format":1,"header":{},"sealed":"!"}\n', "sealed part is damaged"),
         (SOUND + b"\n", "bytes in it were changed"),
-        (SOUND.replace(b'"format":1', b'"format":1,"format":1'), "truncated or not JSON"),
-        (SOUND.replace(b'"format":1', b'"format":NaN'), "truncated or not JSON"),
-        (SOUND.replace(b"1000000.0", b"1e999"), "header is damaged"),
+        (SOUND.replace(b'"format":1', b'"format":1,"format":1'), "bytes in it were changed"),
+        (SOUND.replace(b'"format":1', b'"format":NaN'), "not a sealed file"),
+        (SOUND.replace(b"1000000.0", b"NaN"), "header is damaged"),
+        (SOUND.replace(b'"generation":1', b'"generation":1,"generation":1'), "header is damaged"),
+        (SOUND.replace(b'"header":{', b'"header":{ '), "header is damaged"),
         (SOUND.replace(b"Alice", b"Malice"), "changed, or it was sealed by another key"),
         (b" " * (MAX_BYTES + 1), "bytes long"),
     ],
@@ -118,17 +121,23 @@ def test_a_changed_header_does_not_open_though_it_is_canonical() -> None:
     """H-E1."""
     whole = json.loads(SOUND)
     whole["header"]["profiles"]["default"]["site"] = "evil.example.net"
-    data = dump(whole) + b"\n"
+    data = f"{dump(whole)}\n".encode()
     assert parse(PATH, data).read_header().profiles["default"].site == "evil.example.net"
     with pytest.raises(StoreCorrupt, match="changed"):
         open_it(data)
+
+
+def test_a_header_with_a_number_beyond_all_bounds_is_not_shown() -> None:
+    document = parse(PATH, SOUND.replace(b"1000000.0", b"1e999"))
+    with pytest.raises(StoreCorrupt, match="header is damaged"):
+        document.read_header()
 
 
 def test_headers_are_not_exchanged_between_files() -> None:
     one, two = json.loads(SOUND), json.loads(sealed(credential(), credential("second")))
     one["header"] = two["header"]
     with pytest.raises(StoreCorrupt, match="changed"):
-        open_it(dump(one) + b"\n")
+        open_it(f"{dump(one)}\n".encode())
 
 
 def test_another_key_does_not_open_it() -> None:
@@ -160,7 +169,7 @@ def test_a_file_too_big_to_be_read_again_is_not_made() -> None:
 def test_header_and_contents_must_name_the_same_profiles() -> None:
     made = Opened.empty(LOCATION, custody_of(Ear()), PATH)
     made.put(credential())
-    made._header["profiles"]["ghost"] = made._header["profiles"]["default"]
+    made._summaries.put("ghost", member("ghost", made._summaries.get("default")))
     with pytest.raises(StoreCorrupt, match="belong together"):
         open_it(made.sealed(Sealer(KEY)))
 
@@ -168,7 +177,9 @@ def test_header_and_contents_must_name_the_same_profiles() -> None:
 def test_a_record_of_another_shape_is_told() -> None:
     made = Opened.empty(LOCATION, custody_of(Ear()), PATH)
     made.put(credential())
-    del made._credentials["default"]["tokens"]["access"]
+    plain = made._credentials.get("default")
+    del plain["tokens"]["access"]
+    made._credentials.put("default", member("default", plain))
     with pytest.raises(StoreCorrupt, match="a record in it is not sound"):
         open_it(made.sealed(Sealer(KEY))).credential("default")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from guard.files import read_private, replace_private
 from twg.errors import StoreCorrupt
-from twg.vault.sealed import dump
+from twg.vault.members import dump
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +74,8 @@ class Mark:
 
     def _bytes(self, generation: int, sealer: Sealer) -> bytes:
         facts = {"generation": generation, "key": self.key_id}
-        return dump({**facts, "mac": sealer.mac(dump(facts)).hex()}) + b"\n"
+        mac = sealer.mac(dump(facts).encode()).hex()
+        return f"{dump({**facts, 'mac': mac})}\n".encode()
 
     def _unsound(self) -> StoreCorrupt:
         return StoreCorrupt(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twg.vault.credential import Credential, Provider
 from twg.vault.header import Header, KeyLocation
+from twg.vault.members import Members, member
 from twg.vault.records import from_plain, to_plain
 from twg.vault.sealed import corrupt, disclose, enclose
 
@@ -20,25 +22,23 @@ if TYPE_CHECKING:
 class Opened:
     """An opened store: the header and the sealed records.
 
-    Records stay plain until asked for, so that no secret is taken in that nobody wants, and
-    writing one credential reveals no other. Nothing here is written by itself.
+    Records stay text until asked for, so that no secret is taken in that nobody wants, writing one
+    credential reveals no other, and neither takes longer for their number. Nothing here is written
+    by itself.
 
     What a process keeps of the store is never changed: changes are made to a `copy`. Each is made
     wholly or, where it raises, not at all.
 
     Args:
-        header: The header as plain JSON values.
-        records: ``{"credentials": {…}, "providers": {…}}`` as plain JSON values.
+        header: The header.
+        records: The sealed records: ``credentials`` and ``providers``.
         custody: Takes in secrets that are asked for.
         path: Where the store is, for messages.
     """
 
-    def __init__(
-        self, header: dict[str, Any], records: dict[str, Any], custody: Custody, path: Path
-    ) -> None:
+    def __init__(self, header: Members, records: Members, custody: Custody, path: Path) -> None:
         self._header = header
-        self._credentials: dict[str, Any] = records["credentials"]
-        self._providers: dict[str, Any] = records["providers"]
+        self._records = records
         self._custody = custody
         self._path = path
         self._disclosed: dict[str, Credential] = {}
@@ -48,8 +48,12 @@ class Opened:
     @classmethod
     def empty(cls, key: KeyLocation, custody: Custody, path: Path) -> Opened:
         """Return a store with nothing in it."""
-        header = to_plain(Header(key=key))
-        return cls(header, {"credentials": {}, "providers": {}}, custody, path)
+        header = Members({"key": member("key", to_plain(key)), "profiles": Members()})
+        header.put("providers", Members())
+        records = Members({"credentials": Members(), "providers": Members()})
+        opened = cls(header, records, custody, path)
+        opened._set(generation=0, active=None)
+        return opened
 
     @classmethod
     def of(cls, document: Document, sealer: Sealer, custody: Custody) -> Opened:
@@ -58,29 +62,22 @@ class Opened:
         Raises:
             StoreCorrupt: It was changed, or the key is another's.
         """
-        records = sealer.unseal(document)
-        # Authenticated by now, the header is as we wrote it: typing it all would only cost time.
-        header = document.header
-        if header["profiles"].keys() != records["credentials"].keys():
+        # Authenticated by now, all is as we wrote it: to look at it closer would only cost time.
+        opened = cls(document.header, sealer.unseal(document), custody, document.path)
+        if opened._summaries.names != opened._credentials.names:
             raise corrupt(document.path, "header and contents do not belong together")
-        return cls(header, records, custody, document.path)
+        return opened
 
     def copy(self) -> Opened:
-        """Return a copy to work on. It shares the records, which are replaced, never changed."""
-        header = {
-            **self._header,
-            "profiles": dict(self._header["profiles"]),
-            "providers": dict(self._header["providers"]),
-        }
-        records = {"credentials": dict(self._credentials), "providers": dict(self._providers)}
-        made = Opened(header, records, self._custody, self._path)
+        """Return a copy to work on; the records' texts are shared."""
+        made = Opened(self._header.copy(), self._records.copy(), self._custody, self._path)
         made._disclosed = dict(self._disclosed)
         return made
 
     @property
     def key(self) -> KeyLocation:
         """Where the sealing key lives."""
-        return from_plain(KeyLocation, self._header["key"])
+        return from_plain(KeyLocation, self._header.get("key"))
 
     @property
     def known_header(self) -> Header | None:
@@ -89,40 +86,41 @@ class Opened:
 
     def header(self) -> Header:
         """Return the header, typed."""
-        typed = self._typed = self._typed or from_plain(Header, self._header)
+        typed = self._typed = self._typed or from_plain(Header, json.loads(self._header.text()))
         return typed
 
     @property
     def generation(self) -> int:
         """The store's generation."""
-        return int(self._header["generation"])
+        return int(self._header.get("generation"))
 
     @property
     def profiles(self) -> tuple[str, ...]:
         """The names of all profiles, sorted."""
-        return tuple(sorted(self._credentials))
+        return self._credentials.names
 
     @property
     def provider_names(self) -> tuple[str, ...]:
         """The names of all saved providers, sorted."""
-        return tuple(sorted(self._providers))
+        return self._records.inner("providers").names
 
     def generation_of(self, profile: str) -> int:
         """Return the credential's generation, 0 if there is none."""
-        return int(self._credentials[profile]["generation"]) if profile in self._credentials else 0
+        summary = self._summaries.get(profile)
+        return 0 if summary is None else int(summary["generation"])
 
     def credential(self, profile: str) -> Credential | None:
         """Return the credential, its secrets taken in by the custody when first asked for."""
         found = self._disclosed.get(profile)
         if found is None and profile in self._credentials:
-            plain = self._credentials[profile]
+            plain = self._credentials.get(profile)
             found = disclose(Credential, plain, self._custody, self._path)
             self._disclosed[profile] = found
         return found
 
     def provider(self, name: str) -> Provider | None:
         """Return the saved provider, its client secret taken in by the custody."""
-        found = self._providers.get(name)
+        found = self._records.inner("providers").get(name)
         return None if found is None else disclose(Provider, found, self._custody, self._path)
 
     def put(self, credential: Credential) -> Credential:
@@ -130,49 +128,66 @@ class Opened:
         profile = credential.profile
         # The store's own counter: a generation never comes back, even after `drop`.
         credential = replace(credential, generation=self.generation + 1)
-        record, summary = enclose(credential), to_plain(credential.summary)
-        self._count()
-        self._credentials[profile] = record
-        self._header["profiles"][profile] = summary
-        self._header["active"] = self._header["active"] or profile
+        record = member(profile, enclose(credential))
+        summary = member(profile, to_plain(credential.summary))
+        self._credentials.put(profile, record)
+        self._summaries.put(profile, summary)
         self._disclosed[profile] = credential
+        self._count(active=self._active or profile)
         return credential
 
     def drop(self, profile: str) -> None:
         """Remove a credential; a sole one left over becomes the active one."""
-        self._count()
-        del self._credentials[profile]
-        del self._header["profiles"][profile]
+        self._credentials.drop(profile)
+        self._summaries.drop(profile)
         self._disclosed.pop(profile, None)
-        if self._header["active"] == profile:
+        active = self._active
+        if active == profile:
             left = self.profiles
-            self._header["active"] = left[0] if len(left) == 1 else None
+            active = left[0] if len(left) == 1 else None
+        self._count(active=active)
 
     def activate(self, profile: str) -> None:
         """Make `profile` the active one."""
-        if self._header["active"] != profile:
-            self._count()
-            self._header["active"] = profile
+        if self._active != profile:
+            self._count(active=profile)
 
     def put_provider(self, provider: Provider) -> None:
         """Add or replace a saved provider."""
-        record, summary = enclose(provider), to_plain(provider.summary)
-        self._count()
-        self._providers[provider.name] = record
-        self._header["providers"][provider.name] = summary
+        record = member(provider.name, enclose(provider))
+        summary = member(provider.name, to_plain(provider.summary))
+        self._records.inner("providers").put(provider.name, record)
+        self._header.inner("providers").put(provider.name, summary)
+        self._count(active=self._active)
 
     def drop_provider(self, name: str) -> None:
         """Remove a saved provider."""
-        self._count()
-        del self._providers[name]
-        del self._header["providers"][name]
+        self._records.inner("providers").drop(name)
+        self._header.inner("providers").drop(name)
+        self._count(active=self._active)
 
     def sealed(self, sealer: Sealer) -> bytes:
         """Return the bytes of the file that holds all this."""
-        records = {"credentials": self._credentials, "providers": self._providers}
-        return sealer.seal(self._path, self._header, records)
+        return sealer.seal(self._path, self._header, self._records)
 
-    def _count(self) -> None:
+    @property
+    def _summaries(self) -> Members:
+        return self._header.inner("profiles")
+
+    @property
+    def _credentials(self) -> Members:
+        return self._records.inner("credentials")
+
+    @property
+    def _active(self) -> str | None:
+        found: str | None = self._header.get("active")
+        return found
+
+    def _count(self, *, active: str | None) -> None:
         # One by one, though several changes may be written at once: each has its own number.
-        self._header["generation"] += 1
+        self._set(generation=self.generation + 1, active=active)
         self.changed = True
+
+    def _set(self, *, generation: int, active: str | None) -> None:
+        self._header.put("generation", member("generation", generation))
+        self._header.put("active", member("active", active))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -14,6 +15,8 @@ T = TypeVar("T")
 
 Conceal = Callable[[str, str], Secret]
 """Makes a secret of its value and its kind."""
+
+_Reader = Callable[[Any, Conceal | None], Any]
 
 
 def to_plain(value: Any, reveal: Callable[[Secret], str] | None = None) -> Any:
@@ -26,20 +29,19 @@ def to_plain(value: Any, reveal: Callable[[Secret], str] | None = None) -> Any:
     Raises:
         TypeError: Something has no place in a record, such as a secret without `reveal`.
     """
+    if value is None or isinstance(value, str | int | float):
+        return value
     if isinstance(value, Secret):
         if reveal is None:
             raise TypeError("a secret does not belong in a clear record")
         return {"kind": value.kind, "value": reveal(value)}
     if dataclasses.is_dataclass(value):
-        kind: type = type(value)
-        names = _hints(kind)
-        return {name: to_plain(getattr(value, name), reveal) for name in names}
+        kind: Any = type(value)
+        return {name: to_plain(getattr(value, name), reveal) for name in _hints(kind)}
     if isinstance(value, tuple):
         return [to_plain(inner, reveal) for inner in value]
     if isinstance(value, Mapping):
         return {name: to_plain(inner, reveal) for name, inner in value.items()}
-    if value is None or isinstance(value, str | int | float):
-        return value
     raise TypeError(f"{type(value).__name__} does not belong in a record")
 
 
@@ -54,48 +56,66 @@ def from_plain(kind: type[T], value: Any, conceal: Conceal | None = None) -> T:
     Raises:
         ValueError: A field is missing, unknown or of another type.
     """
-    found: T = _read(kind, value, conceal)
+    wanted: Any = kind
+    found: T = _reader(wanted)(value, conceal)
     return found
 
 
 @functools.cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def _read(kind: Any, value: Any, conceal: Conceal | None) -> Any:
+@functools.cache
+def _reader(kind: Any) -> _Reader:
+    """Return what reads values of `kind`; its annotations are looked at once only."""
     if get_origin(kind) is not None:
-        return _read_generic(kind, value, conceal)
+        return _generic_reader(kind)
     if kind is Secret:
-        return _read_secret(value, conceal)
+        return _read_secret
     if dataclasses.is_dataclass(kind):
-        return _read_record(kind, value, conceal)
-    return float(value) if kind is float and type(value) is int else _expect(kind, value)
+        return _record_reader(kind)
+    if kind is float:
+        return _read_number
+    return lambda value, _conceal: _expect(kind, value)
 
 
-def _read_generic(kind: Any, value: Any, conceal: Conceal | None) -> Any:
+def _generic_reader(kind: Any) -> _Reader:
     origin = get_origin(kind)
     if origin in {types.UnionType, Union}:
-        inner = next(option for option in get_args(kind) if option is not types.NoneType)
-        return None if value is None else _read(inner, value, conceal)
+        some = _reader(next(each for each in get_args(kind) if each is not types.NoneType))
+        return lambda value, conceal: None if value is None else some(value, conceal)
     if origin is tuple:
-        entries = _expect(list, value)
-        return tuple(_read(get_args(kind)[0], entry, conceal) for entry in entries)
-    items = _expect(dict, value).items()
-    return {name: _read(get_args(kind)[1], inner, conceal) for name, inner in items}
+        each = _reader(get_args(kind)[0])
+        return lambda value, conceal: tuple([each(one, conceal) for one in _expect(list, value)])
+    inner = _reader(get_args(kind)[1])
+    return lambda value, conceal: {
+        name: inner(one, conceal) for name, one in _expect(dict, value).items()
+    }
 
 
-def _read_record(kind: Any, value: Any, conceal: Conceal | None) -> Any:
-    hints = _hints(kind)
-    if _expect(dict, value).keys() != hints.keys():
-        raise ValueError(f"{kind.__name__} has other fields")
-    return kind(**{name: _read(hint, value[name], conceal) for name, hint in hints.items()})
+def _record_reader(kind: Any) -> _Reader:
+    readers = {name: _reader(hint) for name, hint in _hints(kind).items()}
+
+    def read(value: Any, conceal: Conceal | None) -> Any:
+        if _expect(dict, value).keys() != readers.keys():
+            raise ValueError(f"{kind.__name__} has other fields")
+        return kind(**{name: read(value[name], conceal) for name, read in readers.items()})
+
+    return read
 
 
 def _read_secret(value: Any, conceal: Conceal | None) -> Secret:
     if conceal is None or _expect(dict, value).keys() != {"kind", "value"}:
         raise ValueError("a secret where none belongs")
     return conceal(_expect(str, value["value"]), _expect(str, value["kind"]))
+
+
+def _read_number(value: Any, _conceal: Conceal | None) -> float:
+    number = float(value) if type(value) is int else _expect(float, value)
+    if not math.isfinite(number):
+        raise ValueError("a number beyond all bounds")
+    return number
 
 
 def _expect(kind: type[T], value: Any) -> T:

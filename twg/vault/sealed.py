@@ -1,14 +1,15 @@
 """The sealed file's format: canonical JSON with a clear header and one AEAD-sealed part.
 
 ``{"format":1,"header":{…},"sealed":"<base64url of nonce and ciphertext>"}`` and a newline. The file
-equals its own canonical serialisation byte for byte; format and header are the additional data of
-AES-256-GCM, so whatever is changed anywhere, the file does not open.
+equals its own canonical serialisation byte for byte; format and header, as they stand there, are
+the additional data of AES-256-GCM, so whatever is changed anywhere, the file does not open.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hmac
 import json
 import os
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from twg.errors import StoreCorrupt
 from twg.vault.header import Header, KeyLocation
+from twg.vault.members import Members
 from twg.vault.records import from_plain, to_plain
 
 if TYPE_CHECKING:
@@ -32,6 +34,11 @@ T = TypeVar("T")
 FORMAT: Final = 1
 MAX_BYTES: Final = 16 * 1024 * 1024
 _NONCE_BYTES: Final = 12
+_HEADER_OBJECTS: Final = ("profiles", "providers")
+_RECORD_OBJECTS: Final = ("credentials", "providers")
+_BEGINNING: Final = f'{{"format":{FORMAT},"header":'.encode()
+_SEAM: Final = b',"sealed":"'
+_END: Final = b'"}\n'
 _UPGRADE: Final = "Upgrade twg (`pip install -U twg-cli`). The file is left exactly as it is."
 
 
@@ -41,14 +48,14 @@ class Document:
 
     Attributes:
         path: Where it was read, for messages.
-        clear: The additional data: the canonical bytes of format and header.
-        header: The header as plain JSON values.
+        clear: The additional data: format and header as they stand in the file.
+        header: The header.
         sealed: Nonce and ciphertext.
     """
 
     path: Path
     clear: bytes
-    header: dict[str, Any]
+    header: Members
     sealed: bytes
 
     def read_header(self) -> Header:
@@ -58,7 +65,7 @@ class Document:
             StoreCorrupt: It is not one.
         """
         try:
-            return from_plain(Header, self.header)
+            return from_plain(Header, json.loads(self.header.text()))
         except (TypeError, ValueError) as error:
             raise corrupt(self.path, f"its header is damaged ({error})") from None
 
@@ -82,21 +89,15 @@ def parse(path: Path, data: bytes) -> Document:
     """
     if len(data) > MAX_BYTES:
         raise corrupt(path, f"it is {len(data)} bytes long")
-    whole = _load(path, data)
-    written_by = whole.get("format")
-    if _newer(whole):
-        raise StoreCorrupt(
-            f"{path} was written by a newer twg (format {written_by}; this one knows {FORMAT})",
-            _UPGRADE,
-        )
-    header, sealed = whole.get("header"), whole.get("sealed")
-    if written_by != FORMAT or not isinstance(header, dict) or not isinstance(sealed, str):
-        raise corrupt(path, "it is not a sealed file")
-    clear = _clear(path, header)
-    document = Document(path=path, clear=clear, header=header, sealed=_unarmour(path, sealed))
-    if _join(document.clear, document.sealed) != data:
-        raise corrupt(path, "bytes in it were changed")
-    return document
+    clear, seam, rest = data.rpartition(_SEAM)
+    if not (seam and clear.startswith(_BEGINNING) and rest.endswith(_END)):
+        raise _unlike(path, data)
+    try:
+        header = Members.of(clear.removeprefix(_BEGINNING).decode("ascii"), inner=_HEADER_OBJECTS)
+    except (ValueError, RecursionError):
+        raise corrupt(path, "its header is damaged") from None
+    sealed = _unarmour(path, rest.removesuffix(_END))
+    return Document(path=path, clear=clear + b"}", header=header, sealed=sealed)
 
 
 def is_newer(path: Path, data: bytes) -> bool:
@@ -119,8 +120,8 @@ class Sealer:
     def __init__(self, key: Secret) -> None:
         self.__root = base64.urlsafe_b64decode(_reveal(key, "seal or open the store"))
 
-    def unseal(self, document: Document) -> dict[str, Any]:
-        """Return the sealed records as plain JSON values.
+    def unseal(self, document: Document) -> Members:
+        """Return the sealed records.
 
         Raises:
             StoreCorrupt: The file was changed, or the key is another's.
@@ -135,18 +136,19 @@ class Sealer:
                 document.path,
                 "its header or contents were changed, or it was sealed by another key",
             ) from None
-        records: dict[str, Any] = json.loads(plain)
-        return records
+        return Members.of(plain.decode("ascii"), inner=_RECORD_OBJECTS)
 
-    def seal(self, path: Path, header: dict[str, Any], records: dict[str, Any]) -> bytes:
+    def seal(self, path: Path, header: Members, records: Members) -> bytes:
         """Return the bytes of the sealed file, under a fresh random nonce.
 
         Raises:
             StoreCorrupt: It would be longer than a reader accepts; nothing was written.
         """
-        clear = _clear(path, header)
+        clear = _BEGINNING + header.text().encode("ascii")
+        plain = records.text().encode("ascii")
         nonce = os.urandom(_NONCE_BYTES)
-        data = _join(clear, nonce + self._cipher().encrypt(nonce, dump(records), clear))
+        sealed = nonce + self._cipher().encrypt(nonce, plain, clear + b"}")
+        data = b"".join((clear, _SEAM, _armoured(sealed), _END))
         if len(data) > MAX_BYTES:
             raise corrupt(path, f"it would become {len(data)} bytes long")
         return data
@@ -187,6 +189,20 @@ def _reveal(secret: Secret, purpose: str) -> str:
     return secret.reveal(purpose)
 
 
+def _unlike(path: Path, data: bytes) -> StoreCorrupt:
+    """Say what bytes are that are not a sealed file of this format."""
+    whole = _load(path, data)
+    if _newer(whole):
+        return StoreCorrupt(
+            f"{path} was written by a newer twg (format {whole['format']}; this one knows "
+            f"{FORMAT})",
+            _UPGRADE,
+        )
+    if whole.keys() == {"format", "header", "sealed"} and whole["format"] == FORMAT:
+        return corrupt(path, "bytes in it were changed")
+    return corrupt(path, "it is not a sealed file")
+
+
 def _newer(whole: dict[str, Any]) -> bool:
     written_by = whole.get("format")
     return type(written_by) is int and written_by > FORMAT
@@ -196,9 +212,7 @@ def _load(path: Path, data: bytes) -> dict[str, Any]:
     if not data:
         raise corrupt(path, "it is empty")
     try:
-        whole = json.loads(
-            data.decode("ascii"), object_pairs_hook=_unique, parse_constant=_no_constant
-        )
+        whole = json.loads(data.decode("ascii"))
     except (ValueError, RecursionError):
         raise corrupt(path, "it is truncated or not JSON") from None
     if not isinstance(whole, dict):
@@ -206,39 +220,17 @@ def _load(path: Path, data: bytes) -> dict[str, Any]:
     return whole
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
+def _armoured(sealed: bytes) -> bytes:
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=")
 
 
-def _no_constant(_word: str) -> float:
-    raise ValueError("not a JSON number")
-
-
-def _clear(path: Path, header: dict[str, Any]) -> bytes:
-    try:
-        return dump({"format": FORMAT, "header": header})
-    except (ValueError, RecursionError):
-        raise corrupt(path, "its header is damaged") from None
-
-
-def _join(clear: bytes, sealed: bytes) -> bytes:
-    armoured = base64.urlsafe_b64encode(sealed).rstrip(b"=")
-    return clear[:-1] + b',"sealed":"' + armoured + b'"}\n'
-
-
-def _unarmour(path: Path, text: str) -> bytes:
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise corrupt(path, "its sealed part is damaged") from None
-
-
-def dump(value: Any) -> bytes:
-    """Return the canonical JSON of plain values."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+def _unarmour(path: Path, text: bytes) -> bytes:
+    with contextlib.suppress(binascii.Error, ValueError):
+        sealed = base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
+        # A decoder looks neither at the last character's spare bits nor at what is no character.
+        if _armoured(sealed) == text:
+            return sealed
+    raise corrupt(path, "its sealed part is damaged")
 
 
 def corrupt(path: Path, why: str) -> StoreCorrupt:
