@@ -148,3 +148,21 @@ async def test_the_thread_ends_with_the_last_errand() -> None:
 
     threads[0].join(30)
     assert not threads[0].is_alive()
+
+
+async def test_where_no_thread_can_be_started_nobody_waits_for_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rounds = Rounds()
+    rounds.go.set()
+    gathering = Gathering("it", rounds.do)
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            await gathering.ask(1)
+
+    assert await gathering.ask(2) == 4

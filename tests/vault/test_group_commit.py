@@ -110,6 +110,38 @@ async def test_if_the_file_cannot_be_replaced_all_fail_and_the_old_one_stands(
     assert (await store.save(credential("a"), expected=0)).generation == 2
 
 
+async def test_nobody_is_refused_for_a_change_that_cannot_be_written_after_all(
+    store: SealedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two save the same profile for the first time, in one round."""
+    await store.save(credential("there"), expected=0)
+    gate = Gate()
+    ends: list[TwgError] = []
+
+    def refuse(path: Path, data: bytes) -> None:
+        if not gate.go.is_set():
+            gate.replace(path, data)
+        else:
+            raise FileUnwritable(path, "No space left on device")
+
+    async def save(profile: str) -> None:
+        try:
+            await store.save(credential(profile), expected=0)
+        except TwgError as error:
+            ends.append(error)
+
+    monkeypatch.setattr("twg.vault.sealed_file.replace_private", refuse)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(save, "first")
+        await to_thread.run_sync(gate.reached.wait)
+        tasks.start_soon(save, "same")
+        tasks.start_soon(save, "same")
+        await anyio.wait_all_tasks_blocked()
+        gate.go.set()
+
+    assert [type(end) for end in ends] == [StoreUnwritable] * 2
+
+
 async def test_none_is_answered_before_the_file_is_durable(
     store: SealedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,6 +139,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 
 def test_in_an_unlocked_key_ring_the_key_is_kept(session: Session) -> None:
+    """H-E3: and once it is gone from there, that is told."""
     session.start_key_ring(unlocked=True)
 
     [told] = session.run("create-key", session.root, 30)
@@ -154,6 +155,7 @@ def test_in_an_unlocked_key_ring_the_key_is_kept(session: Session) -> None:
 
 
 def test_without_a_key_ring_the_key_is_in_a_file(session: Session) -> None:
+    """H-E3."""
     [told] = session.run("create-key", session.root, 30)
 
     place, key_id, reason = told.split(" ", 2)
@@ -165,7 +167,7 @@ def test_without_a_key_ring_the_key_is_in_a_file(session: Session) -> None:
 
 
 def test_with_a_stopped_key_ring_nothing_hangs_and_the_process_ends(session: Session) -> None:
-    """The daemon is stopped for good; the process must end all the same, its thread left behind."""
+    """H-E3: stopped for good, and the process must end all the same, its thread left behind."""
     session.start_key_ring(unlocked=True).send_signal(signal.SIGSTOP)
 
     [told] = session.run("create-key", session.root, 0.5)
@@ -195,7 +197,7 @@ def test_the_environment_does_not_choose_or_change_the_key_ring(session: Session
 
 
 def test_a_locked_key_ring_is_told_in_words_and_loses_nothing(session: Session) -> None:
-    """Nobody is at a desktop to unlock it."""
+    """H-E3: nobody is at a desktop to unlock it."""
     daemon = session.start_key_ring(unlocked=True)
     [told] = session.run("create-key", session.root, 30)
     key_id = told.split()[1]

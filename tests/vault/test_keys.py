@@ -85,6 +85,7 @@ async def test_a_file_that_was_asked_for_asks_no_key_ring(tmp_path: Path) -> Non
 
 
 async def test_a_key_ring_that_was_asked_for_and_fails_is_a_setting_to_mend(tmp_path: Path) -> None:
+    """H-E3."""
     made, files = keeper(tmp_path, MemoryPlace("absent"), "keyring")
     with pytest.raises(ConfigError, match="it is absent"):
         await made.create("auth")
@@ -118,6 +119,7 @@ async def test_a_key_file_is_private_and_comes_back(tmp_path: Path) -> None:
     "damage", [b"", b"short\n", b"\xff" * 44, b"A" * 43 + b"=\n\n", b"A" * 42 + b"B=\n"]
 )
 async def test_a_damaged_key_file_is_told(tmp_path: Path, damage: bytes) -> None:
+    """H-E3."""
     place = FilePlace(tmp_path, custody=custody_of(Ear()))
     path = place.path("auth-0123456789abcdef")
     path.write_bytes(damage)
@@ -138,6 +140,7 @@ async def test_a_key_file_others_can_read_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_place_that_gives_another_key_back_is_not_trusted(tmp_path: Path) -> None:
+    """H-E3."""
     place = FilePlace(tmp_path, custody=custody_of(Ear()))
     custody = custody_of(Ear())
     made = KeyKeeper(tmp_path, custody=custody, preferred="file")

@@ -58,3 +58,17 @@ async def test_killed_between_write_and_rename_the_old_file_stands(tmp_path: Pat
     assert opened(await store.read("default")) == opened(saved)
     again = await store_at(tmp_path).save(saved, expected=saved.generation)
     assert opened(await store.read("default")) == opened(again)
+
+
+async def test_what_another_process_writes_is_noticed_at_the_next_look(tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    saved = await store.save(credential("mine"), expected=0)
+    assert store.peek("mine") is saved
+
+    finish([start("save", tmp_path, "mine", 1)])
+
+    assert store.peek("mine") is None
+    found = await store.read("mine")
+    assert found is not None
+    assert found.tokens.access.reveal("compare in a test") == "mine-0"
+    assert store.peek("mine") is found

@@ -267,6 +267,7 @@ async def test_a_newer_format_is_refused_and_not_damaged(
 async def test_a_corrupt_file_is_set_aside_only_when_asked(
     store: SealedStore, tmp_path: Path
 ) -> None:
+    """H-E1."""
     await store.save(credential(), expected=0)
     assert await store.set_aside() is None
     damaged = conf(tmp_path).read_bytes()[:-9]
@@ -287,6 +288,7 @@ async def test_a_corrupt_file_is_set_aside_only_when_asked(
 async def test_a_file_that_came_good_meanwhile_is_not_set_aside(
     store: SealedStore, tmp_path: Path
 ) -> None:
+    """H-E1."""
     await store.save(credential(), expected=0)
     sound = conf(tmp_path).read_bytes()
     conf(tmp_path).write_bytes(sound[:-9])
@@ -350,6 +352,7 @@ async def test_a_crash_between_file_and_mark_is_no_rollback(
     ],
 )
 async def test_a_forged_mark_is_noticed(store: SealedStore, tmp_path: Path, changed: bytes) -> None:
+    """H-E1: the mark tells an older file that was put back."""
     await store.save(credential(), expected=0)
     mark = next((tmp_path / "state").glob("*.mark"))
     mark.write_bytes(changed)
@@ -504,6 +507,56 @@ async def test_an_unsafe_key_or_mark_is_refused(
     spoil(next((tmp_path / "state").glob(name)))
     with pytest.raises(ConfigError, match="not safe to use"):
         await store_at(tmp_path).read("default")
+
+
+async def test_a_state_directory_open_to_others_is_refused_before_anything_is_written(
+    store: SealedStore, tmp_path: Path
+) -> None:
+    """H-E2."""
+    await store.save(credential(), expected=0)
+    before = everything_under(tmp_path)
+    (tmp_path / "state").chmod(0o777)
+    for attempt in (store.prove_replaceable, lambda: store.save(credential("new"), expected=0)):
+        with pytest.raises(ConfigError, match="others have access") as caught:
+            await attempt()
+        assert "chmod 700" in caught.value.remediation
+    assert everything_under(tmp_path) == before
+
+
+@pytest.mark.parametrize("spoil", UNSAFE)
+async def test_what_is_known_of_a_file_is_forgotten_once_it_is_unsafe(
+    store: SealedStore, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    """H-E2: a running process refuses it as a new one would."""
+    await store.save(credential(), expected=0)
+    assert await store.read("default") is not None
+    spoil(conf(tmp_path))
+    with pytest.raises(ConfigError):
+        await store.read("default")
+    if spoil not in {in_an_open_directory, in_a_linked_directory}:
+        assert store.peek("default") is None
+
+
+async def test_what_is_known_is_not_believed_once_an_older_file_is_put_back(
+    store: SealedStore, tmp_path: Path
+) -> None:
+    """H-E1: to the byte the file it was, and yet another one."""
+    first = await store.save(credential(), expected=0)
+    older = conf(tmp_path).read_bytes()
+    await store.save(first, expected=first.generation)
+    replace_private(conf(tmp_path), older)
+    assert store.peek("default") is None
+    with pytest.raises(StoreCorrupt, match="was put back"):
+        await store.read("default")
+
+
+async def test_a_header_that_was_handed_out_cannot_be_changed(store: SealedStore) -> None:
+    await store.save(credential(), expected=0)
+    header = await store.summaries()
+    assert await store.summaries() is header
+    for each in (header.profiles, header.providers):
+        with pytest.raises(TypeError):
+            each["new"] = None  # type: ignore[index]  # it is read-only, which is the point
 
 
 async def test_a_lost_key_is_told_and_the_file_is_kept(store: SealedStore, tmp_path: Path) -> None:
@@ -665,6 +718,7 @@ def small_files() -> Iterator[None]:
 async def test_a_store_that_cannot_be_replaced_is_proven_so_and_stays(
     store: SealedStore, tmp_path: Path
 ) -> None:
+    """H-D3."""
     saved = await store.save(credential(), expected=0)
     await store.prove_replaceable()
     with small_files():
@@ -681,6 +735,7 @@ async def test_a_store_that_cannot_be_replaced_is_proven_so_and_stays(
 async def test_a_mark_that_cannot_be_written_loses_no_save(
     store: SealedStore, tmp_path: Path
 ) -> None:
+    """H-D3."""
     first = await store.save(credential(), expected=0)
     mark = next((tmp_path / "state").glob("*.mark"))
     lagging = mark.read_bytes()

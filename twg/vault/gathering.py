@@ -17,6 +17,7 @@ import os
 import threading
 from concurrent.futures import Future
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -84,11 +85,18 @@ class Gathering(Generic[W]):
             self._queue = _Queue()
         errand = Errand(work)
         if self._queue.put(errand):
-            run = copy_context().run
-            threading.Thread(
-                target=run, args=(self._run, self._queue), name=self._name, daemon=self._daemon
-            ).start()
+            self._start(self._queue)
         return await errand.outcome()
+
+    def _start(self, queue: _Queue[W]) -> None:
+        run = partial(copy_context().run, self._run, queue)
+        try:
+            threading.Thread(target=run, name=self._name, daemon=self._daemon).start()
+        except RuntimeError as error:
+            # There can be no more threads: nobody must wait for this one.
+            while errands := queue.take():
+                for each in errands:
+                    each.fail(error)
 
     def _run(self, queue: _Queue[W]) -> None:
         while errands := queue.take():

@@ -112,6 +112,7 @@ class SealedFile:
             StoreCorrupt: The file is damaged, or a newer twg wrote it.
             ConfigError: Others have access to the file, or it is not one.
         """
+        await lowlevel.checkpoint()
         opened = self._recall()
         if opened is None:
             return await self._in_thread(self._clear_header)
@@ -185,6 +186,9 @@ class SealedFile:
             ConfigError: Others have access to the file, or it is not one.
             Busy: Another process has it for too long.
         """
+        if self._key is None:
+            # A key ring that takes its time is asked here, where it keeps no one from the lock.
+            await self.read(lambda _opened: None, None)
         done: T = await self._changes.ask(change)
         return done
 
@@ -205,27 +209,26 @@ class SealedFile:
         with at_the_edge(self.path):
             self._prepare()
             with lock.held_here(lambda: all(each.left for each in errands)):
-                self._commit([each for each in errands if each.begin()])
+                begun = [each for each in errands if each.begin()]
+                if begun:
+                    self._commit(begun)
 
     def _commit(self, errands: Sequence[Errand[Change]]) -> None:
         working, sealer = self._working_copy()
-        results = []
-        for each in errands:
-            try:
-                results.append((each, each.work(working)))
-            except Exception as error:  # noqa: BLE001 - the task that asked for it gets it
-                each.fail(error)
+        answers = [_answer_to(each, working) for each in errands]
         if working.changed:
             self._replace(working, sealer)
-        for each, result in results:
-            each.answer(result)
+        # Refusals too wait for this: one may be due to a change that cannot be written after all.
+        for answer in answers:
+            answer()
 
     def _replace(self, working: Opened, sealer: Sealer) -> None:
         replace_private(self.path, working.sealed(sealer))
-        # The file is durable now; a mark that lags behind is the lesser evil.
+        # Nobody else writes it under our lock, so the file that is there is the one just written.
+        self._keep(Sight.of(self.path), working)
+        # It is durable now; a mark that lags behind is the lesser evil.
         with contextlib.suppress(FileUnwritable):
             Mark(self.state_dir, working.key.id).write(working.generation, sealer)
-        self._keep(Sight.of(self.path), working)
         self._note("store.written")
 
     def _working_copy(self) -> tuple[Opened, Sealer]:
@@ -357,6 +360,15 @@ class _PlacedKey:
 
     location: KeyLocation
     secret: Secret
+
+
+def _answer_to(errand: Errand[Change], working: Opened) -> Callable[[], None]:
+    """Make the change that is asked for, and return what gives the answer."""
+    try:
+        result = errand.work(working)
+    except Exception as error:  # noqa: BLE001 - the task that asked gets it
+        return partial(errand.fail, error)
+    return partial(errand.answer, result)
 
 
 @contextlib.contextmanager

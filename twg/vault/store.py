@@ -69,6 +69,9 @@ class SealedStore:
         """Return the profile's credential as it is known now; None if it must be read.
 
         It costs one `lstat`. On a network file system that may be seconds behind; `read` is not.
+
+        Raises:
+            StoreCorrupt: Its record is not sound.
         """
         opened = self._file.peek()
         return None if opened is None else opened.credential(profile)
