@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -91,6 +92,20 @@ def test_a_file_that_became_another_does_not_hold(
     assert not sight.holds()
     again = Sight.of(file)
     assert again is None or again.identity != sight.identity
+
+
+@pytest.mark.parametrize(
+    "fact", ["dev", "ino", "mode", "uid", "nlink", "size", "mtime_ns", "ctime_ns"]
+)
+def test_each_fact_of_its_status_tells_a_file_from_another(
+    file: Path, monkeypatch: pytest.MonkeyPatch, fact: str
+) -> None:
+    sight = seen(file)
+    status = os.lstat(file)
+    facts = {name: getattr(status, name) for name in dir(status) if name.startswith("st_")}
+    facts[f"st_{fact}"] += 1
+    monkeypatch.setattr(os, "lstat", lambda _path: SimpleNamespace(**facts))
+    assert not sight.holds()
 
 
 @pytest.mark.skipif(not POSIX, reason="Windows does not replace an open file")

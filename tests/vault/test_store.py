@@ -550,6 +550,16 @@ async def test_what_is_known_is_not_believed_once_an_older_file_is_put_back(
         await store.read("default")
 
 
+async def test_what_is_known_is_read_without_a_thread(store: SealedStore) -> None:
+    saved = await store.save(credential(), expected=0)
+    await store.summaries()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store._file, "_looks", None)
+        patch.setattr("twg.vault.sealed_file.to_thread", None)
+        assert await store.read("default") is saved
+        assert (await store.summaries()).active == "default"
+
+
 async def test_a_header_that_was_handed_out_cannot_be_changed(store: SealedStore) -> None:
     await store.save(credential(), expected=0)
     header = await store.summaries()

@@ -279,8 +279,8 @@ class SealedFile:
             newest = mark
 
     def _keep(self, sight: Sight | None, opened: Opened) -> None:
-        # Only if the file that was seen first is there still, was it the one that was read.
-        if sight is not None and sight.holds():
+        # Seen before it was read: as long as the sight holds, it was that file which was read.
+        if sight is not None:
             self._known = Known(sight, opened)
 
     def _key_at(self, location: KeyLocation) -> Secret:
