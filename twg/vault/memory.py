@@ -85,23 +85,24 @@ class MemoryStore:
 
     @contextlib.asynccontextmanager
     async def _lease(self, profile: str) -> AsyncIterator[None]:
-        started = time.monotonic()
         leases = self._shelf.leases
         turn = leases.queue_up(profile)
         try:
             if not turn.done():
-                with anyio.fail_after(self._lease_seconds):
-                    await asyncio.wrap_future(turn)
+                await self._wait_for(turn, profile)
             yield
-        except TimeoutError:
-            if turn.cancelled():
-                waited = time.monotonic() - started
-                raise Busy(f"the profile {profile!r}", None, waited) from None
-            raise
         finally:
             # Whose turn came in the very moment of leaving passes it on as well.
             if not turn.cancel():
                 leases.pass_on(profile)
+
+    async def _wait_for(self, turn: Future[None], profile: str) -> None:
+        started = time.monotonic()
+        try:
+            with anyio.fail_after(self._lease_seconds):
+                await asyncio.wrap_future(turn)
+        except TimeoutError:
+            raise Busy(f"the profile {profile!r}", None, time.monotonic() - started) from None
 
 
 class _Shelf:
