@@ -215,7 +215,11 @@ async def test_two_managers_of_one_process_exclude_each_other(
     del saved
     clock.now = EXPIRED
     other = TokenManager(
-        store=store_at(tmp_path), http=http, custody=custody_of(Ear()), clock=clock
+        store=store_at(tmp_path),
+        http=http,
+        custody=custody_of(Ear()),
+        clock=clock,
+        uptime=clock.uptime,
     )
     served: list[str] = []
 
@@ -330,7 +334,9 @@ async def test_a_valid_token_does_not_wait_for_a_hanging_renewal(
     """H-D8: neither at once nor at the end of the command."""
     clock.now = DUE
     patient = store_at(tmp_path, lock_seconds=3600)
-    manager = TokenManager(store=patient, http=http, custody=custody, clock=clock)
+    manager = TokenManager(
+        store=patient, http=http, custody=custody, clock=clock, uptime=clock.uptime
+    )
     with anyio.fail_after(60):
         async with store_at(tmp_path).lease("default"), manager:
             assert access_of(await manager.get("default")) == access_of(saved)
@@ -344,7 +350,11 @@ async def test_an_expired_token_waits_for_a_hanging_renewal_and_names_its_proces
     del saved
     clock.now = EXPIRED
     manager = TokenManager(
-        store=store_at(tmp_path, lock_seconds=0.2), http=http, custody=custody, clock=clock
+        store=store_at(tmp_path, lock_seconds=0.2),
+        http=http,
+        custody=custody,
+        clock=clock,
+        uptime=clock.uptime,
     )
     async with store_at(tmp_path).lease("default"), manager:
         with pytest.raises(Busy) as caught:
@@ -452,7 +462,9 @@ async def test_an_error_in_the_body_does_not_wait_for_what_has_not_begun(
     del saved
     clock.now = EXPIRED
     patient = store_at(tmp_path, lock_seconds=3600)
-    manager = TokenManager(store=patient, http=http, custody=custody, clock=clock)
+    manager = TokenManager(
+        store=patient, http=http, custody=custody, clock=clock, uptime=clock.uptime
+    )
 
     async def command() -> None:
         async with store_at(tmp_path).lease("default"), manager:
@@ -472,7 +484,9 @@ async def test_who_waits_from_outside_is_told_that_the_command_ended(
     clock.now = EXPIRED
     watched = FullStore(store_at(tmp_path, lock_seconds=3600))
     lease, leasing = watched.lease, anyio.Event()
-    manager = TokenManager(store=watched, http=http, custody=custody, clock=clock)
+    manager = TokenManager(
+        store=watched, http=http, custody=custody, clock=clock, uptime=clock.uptime
+    )
     waiting: list[asyncio.Task[Credential]] = []
 
     def noted(profile: str) -> AbstractAsyncContextManager[None]:
