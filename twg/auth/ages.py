@@ -58,6 +58,11 @@ class Stamp(NamedTuple):
     uptime: float
     boot_id: str | None
 
+    @property
+    def boottime(self) -> float | None:
+        """The uptime, where another process can tell which run it is of."""
+        return None if self.boot_id is None else self.uptime
+
 
 class Ages:
     """Tells fresh tokens from due and expired ones.

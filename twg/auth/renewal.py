@@ -275,7 +275,7 @@ def _tokens(credential: Credential, answer: TokenResponse, asked_at: Stamp) -> T
         issued_at=asked_at.wall,
         expires_in=answer.expires_in,
         boot_id=asked_at.boot_id,
-        issued_boottime=None if asked_at.boot_id is None else asked_at.uptime,
+        issued_boottime=asked_at.boottime,
     )
 
 

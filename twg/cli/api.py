@@ -54,10 +54,11 @@ async def _call(
     credential = await tokens.get(profile)
     url = atlassian.url_for(credential, service, path, site)
     answer = await _get(http, credential, url)
-    if answer.status != _UNAUTHORIZED or credential.tokens.refresh is None:
+    if answer.status != _UNAUTHORIZED:
         return answer
-    # The server's clock and mind count, not ours: renew once, then believe it.
-    renewed = await tokens.renew(profile, seen=credential, force=True)
+    renewed = await tokens.instead_of(credential)
+    if renewed is None:
+        return answer
     answer = await _get(http, renewed, url)
     if answer.status == _UNAUTHORIZED:
         raise AuthExpired(
