@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -291,16 +292,15 @@ async def test_tokens_that_could_not_be_saved_come_before_what_is_at_hand(
     saved: Credential,
     server: Server,
 ) -> None:
-    """H-D3: the store does not know them yet."""
+    """H-D3: the store does not know them yet, and what it knows may be refused by now."""
     at_hand = AtHand(store, saved)
     gate = Gate(document(token_answer(1)))
     server.on(TOKEN, gate)
-    clock.now = EXPIRED
     async with TokenManager(
         store=at_hand, http=http, custody=custody, clock=clock, uptime=clock.uptime
     ) as manager:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(manager.get, "default")
+            tasks.start_soon(partial(manager.renew, "default", force=True))
             await gate.reached()
             at_hand.full = True
             gate.opened.set()
