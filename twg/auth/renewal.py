@@ -148,6 +148,7 @@ class Renewer:
             return first.result()
         # The answer may have been lost after the server had rotated: the same token, once more.
         async with host.place():
+            await self._store.prove_replaceable()  # the disk may have filled meanwhile
             return await self._exchange(host, credential, doubtful=True)
 
     async def _marked(self, credential: Credential) -> Credential:
