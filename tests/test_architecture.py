@@ -59,7 +59,7 @@ REVEALS = {
 """How often `reveal` is called, by file: the only places where a secret is a plain string."""
 
 ONE_PLACE_ONLY = {
-    "httpx": {"twg/http.py"},
+    "httpx": {"twg/http.py", "twg/auth/bearer.py"},  # the latter is an `httpx.Auth`
     "keyring": {"twg/vault/keys.py"},
     "cryptography": {"twg/vault/sealed.py"},
     "prompt_toolkit": {"guard/prompt.py", "guard/terminal.py"},

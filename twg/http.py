@@ -157,6 +157,15 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{host}:{_DEFAULT_PORTS[parts.scheme] if port is None else port}"
 
 
+def bearer_header(url: str, bearer: Secret, pinned: frozenset[str] | None) -> str:
+    """Return the Authorization header that carries `bearer` to `url`.
+
+    Raises:
+        ConfigError: A URL not to be used, or not of an origin among `pinned`.
+    """
+    return f"Bearer {_Revealing(origin(url), pinned).plain(bearer)}"
+
+
 class Http:
     """An HTTP client for one event loop; use it as an async context manager.
 
@@ -257,7 +266,7 @@ class Http:
             content = _dumps(secrets.plain(json))
             sent["Content-Type"] = "application/json"
         if bearer is not None:
-            sent["Authorization"] = f"Bearer {secrets.plain(bearer)}"
+            sent["Authorization"] = bearer_header(url, bearer, pinned)
         if basic is not None:
             pair = f"{basic[0]}:{secrets.plain(basic[1])}"
             sent["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"

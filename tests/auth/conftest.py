@@ -59,7 +59,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def manager(store: SealedStore, http: Http, custody: Custody, clock: Clock) -> TokenManager:
-    return TokenManager(store=store, http=http, custody=custody, clock=clock)
+    return TokenManager(store=store, http=http, custody=custody, clock=clock, uptime=clock.uptime)
 
 
 @pytest.fixture

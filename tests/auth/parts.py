@@ -14,6 +14,7 @@ from tests.rigs.parts import search_path
 from tests.sandbox.running import SandboxHandle
 from tests.sandbox.visiting import Visitor
 from tests.vault.samples import Ear, custody_of
+from twg.auth.ages import Uptime
 from twg.auth.signin import Identity, People, SignIn
 from twg.errors import StoreUnwritable
 from twg.products import atlassian
@@ -211,13 +212,24 @@ class FullStore:
 
 
 class Clock:
-    """A wall clock that is set by hand."""
+    """A wall clock that is set by hand.
+
+    Attributes:
+        now: What it shows; setting it lets as much time pass.
+        wrong: How far it is ahead of the truth; setting this lets no time pass.
+    """
 
     def __init__(self, now: float = NOW) -> None:
         self.now = now
+        self.wrong = 0.0
 
     def __call__(self) -> float:
-        return self.now
+        return self.now + self.wrong
+
+    @property
+    def uptime(self) -> Uptime:
+        """The uptime that goes with it, of a run of the machine without a name."""
+        return Uptime(now=lambda: self.now, boot_id=None)
 
 
 @dataclass

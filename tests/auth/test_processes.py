@@ -5,19 +5,24 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
+from anyio import to_thread
 
 from tests.auth.parts import Clock, Gate, credential_at, issued_by, plain, stored, token_answer
 from tests.auth.workers import AHEAD
 from tests.oauth.servers import document
 from tests.rigs.parts import search_path
 from tests.rigs.programs import line_with, running
+from tests.vault.samples import Ear, custody_of, store_at
 from twg.auth.tokens import TokenManager
 from twg.errors import AuthExpired
+from twg.http import Http
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,7 +32,6 @@ if TYPE_CHECKING:
     from guard.custody import Custody
     from tests.auth.parts import Sandbox
     from tests.oauth.servers import Server
-    from twg.http import Http
     from twg.vault import SealedStore
 
 REPOSITORY = Path(__file__).parents[2]
@@ -74,6 +78,34 @@ async def test_many_tasks_of_many_processes_send_one_request(
     assert "AUTH" not in said.pop()
     assert await sandbox.renewals() == 1
     assert await sandbox.token_active(plain((await stored(store)).tokens.access))
+
+
+async def test_threads_with_event_loops_of_their_own_send_one_request(
+    sandbox: Sandbox, store: SealedStore, tmp_path: Path
+) -> None:
+    """H-D1: they share nothing but the store, as processes do."""
+    await store.save(await issued_by(sandbox), expected=0)
+    served: list[str] = []
+
+    async def work() -> None:
+        async with (
+            Http() as http,
+            TokenManager(
+                store=store_at(tmp_path),
+                http=http,
+                custody=custody_of(Ear()),
+                clock=lambda: time.time() + AHEAD,
+            ) as manager,
+        ):
+            served.append(plain((await manager.get("default")).tokens.access))
+            served.append(plain((await manager.get("default")).tokens.access))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(8):
+            tasks.start_soon(to_thread.run_sync, anyio.run, work)
+    assert len(served) == 8 * 2
+    assert len(set(served)) == 1
+    assert await sandbox.renewals() == 1
 
 
 async def test_different_profiles_renewed_by_two_processes_at_once_lose_nothing(
@@ -138,7 +170,7 @@ async def test_killed_after_sending_and_the_token_was_spent_is_told_precisely(
     server.on(TOKEN, document({"error": "invalid_grant"}, 403))
     for _ in range(2):
         async with TokenManager(store=store, http=http, custody=custody) as manager:
-            with pytest.raises(AuthExpired, match="never arrived"):
+            with pytest.raises(AuthExpired, match=r"cut off at .* had already rotated"):
                 await manager.renew("default", force=True)
     assert len(server.received) == 2
 

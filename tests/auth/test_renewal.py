@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,6 +18,7 @@ from tests.auth.parts import (
     TOKEN,
     Gate,
     access_of,
+    both_tokens,
     credential_at,
     issued_by,
     plain,
@@ -77,7 +79,9 @@ async def test_the_guards_own_errors_beside_do_not_reach_the_caller(
 
     ear: Any = FullDisk()
     clock.now = DUE
-    manager = TokenManager(store=store, http=http, custody=Custody(ear, ear), clock=clock)
+    manager = TokenManager(
+        store=store, http=http, custody=Custody(ear, ear), clock=clock, uptime=clock.uptime
+    )
     async with manager:
         assert access_of(await manager.get("default")) == access_of(saved)
     assert ear.events("token.refreshed")
@@ -133,7 +137,7 @@ async def test_an_answer_lost_after_rotation_is_told_apart(
         clock.now = EXPIRED
         async with manager:
             for _ in range(2):
-                with pytest.raises(AuthExpired, match="never arrived"):
+                with pytest.raises(AuthExpired, match=r"cut off at .* had already rotated"):
                     await manager.get("default")
         assert (await at.stats())["requests"]["POST /oauth/token"] == 1 + 2
 
@@ -151,6 +155,53 @@ async def test_an_answer_lost_after_rotation_comes_again_where_the_server_has_le
             renewed = await manager.get("default")
         assert access_of(renewed) != access_of(before)
         assert await at.token_active(access_of(renewed))
+
+
+async def test_a_renewal_that_was_cut_off_is_told_with_its_time_and_touches_nothing_else(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server, store: SealedStore
+) -> None:
+    """H-D2, H-D4: the mark says when; the refusal says that the provider had rotated."""
+    await store.save(replace(saved, used_at=NOW + 60), expected=saved.generation)
+    other = await store.save(credential_at(server.url, "other"), expected=0)
+    server.on(TOKEN, INVALID)
+    clock.now = EXPIRED
+    async with manager:
+        with pytest.raises(AuthExpired) as caught:
+            await manager.get("default")
+    when = datetime.fromtimestamp(NOW + 60).astimezone()
+    assert f"a renewal was cut off at {when:%H:%M on %Y-%m-%d}" in str(caught.value)
+    assert "had already rotated the token" in str(caught.value)
+    untouched = await stored(store, "other")
+    assert both_tokens(untouched) == both_tokens(other)
+    assert (untouched.generation, untouched.refused) == (other.generation, None)
+
+
+@pytest.mark.parametrize("code", [400, 401, 403])
+async def test_invalid_grant_is_known_whatever_the_status(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server, code: int
+) -> None:
+    """H-C4."""
+    del saved
+    server.on(TOKEN, document({"error": "invalid_grant"}, code))
+    clock.now = EXPIRED
+    async with manager:
+        with pytest.raises(AuthRevoked):
+            await manager.get("default")
+
+
+async def test_a_date_to_wait_for_is_respected_by_the_servers_own_clock(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server
+) -> None:
+    """H-C4, H-D6: ours may be a year off."""
+    del saved
+    now, then = (f"Thu, 01 Jan 2026 00:0{minute}:00 GMT" for minute in (0, 1))
+    server.on(TOKEN, status(429, date=now, retry_after=then))
+    clock.now = EXPIRED
+    async with manager:
+        with pytest.raises(Unavailable) as caught:
+            await manager.get("default")
+    assert caught.value.retry_after == 60
+    assert len(server.received) == 1
 
 
 async def test_a_refusal_is_remembered_and_nothing_more_is_sent(
@@ -381,7 +432,9 @@ async def test_a_server_that_stalls_is_given_up(
     clock.now = EXPIRED
     async with (
         Http(read_seconds=0.2) as http,
-        TokenManager(store=store, http=http, custody=custody, clock=clock) as manager,
+        TokenManager(
+            store=store, http=http, custody=custody, clock=clock, uptime=clock.uptime
+        ) as manager,
     ):
         with pytest.raises(NetworkError):
             await manager.get("default")

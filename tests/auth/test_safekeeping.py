@@ -47,7 +47,9 @@ async def test_a_store_that_cannot_be_written_sends_nothing(
     """H-D3: before sending, nothing is sent (73); the valid token is still good."""
     full = FullStore(store)
     full.full = True
-    async with TokenManager(store=full, http=http, custody=custody, clock=clock) as manager:
+    async with TokenManager(
+        store=full, http=http, custody=custody, clock=clock, uptime=clock.uptime
+    ) as manager:
         clock.now = DUE
         assert access_of(await manager.get("default")) == access_of(saved)
         clock.now = EXPIRED
@@ -70,7 +72,9 @@ async def test_nor_is_a_token_sent_again_that_was_sent_before(
     full = FullStore(store)
     full.full = True
     clock.now = EXPIRED
-    async with TokenManager(store=full, http=http, custody=custody, clock=clock) as manager:
+    async with TokenManager(
+        store=full, http=http, custody=custody, clock=clock, uptime=clock.uptime
+    ) as manager:
         with pytest.raises(StoreUnwritable):
             await manager.get("default")
     assert server.received == []
@@ -96,7 +100,12 @@ async def test_tokens_that_cannot_be_saved_are_used_and_saved_later(
     server.on(TOKEN, gate)
     clock.now = EXPIRED
     manager = TokenManager(
-        store=full, http=http, custody=custody, clock=clock, warn=warnings.append
+        store=full,
+        http=http,
+        custody=custody,
+        clock=clock,
+        uptime=clock.uptime,
+        warn=warnings.append,
     )
     async with manager, anyio.create_task_group() as tasks:
         tasks.start_soon(fill_while_sending, full, gate)
@@ -128,7 +137,12 @@ async def test_a_last_try_to_save_is_made_at_the_end(
     server.on(TOKEN, gate)
     clock.now = EXPIRED
     manager = TokenManager(
-        store=full, http=http, custody=custody, clock=clock, warn=warnings.append
+        store=full,
+        http=http,
+        custody=custody,
+        clock=clock,
+        uptime=clock.uptime,
+        warn=warnings.append,
     )
     async with manager, anyio.create_task_group() as tasks:
         tasks.start_soon(fill_while_sending, full, gate)
@@ -153,7 +167,7 @@ async def test_tokens_kept_in_memory_give_way_to_a_new_sign_in(
     clock.now = EXPIRED
     new = custody_of(Ear()).take("refresh-of-a-new-sign-in", "refresh-token")
     signed_in = replace(saved, tokens=replace(saved.tokens, refresh=new, issued_at=EXPIRED))
-    manager = TokenManager(store=full, http=http, custody=custody, clock=clock)
+    manager = TokenManager(store=full, http=http, custody=custody, clock=clock, uptime=clock.uptime)
     async with manager, anyio.create_task_group() as tasks:
         tasks.start_soon(fill_while_sending, full, gate)
         await manager.get("default")
@@ -185,7 +199,12 @@ async def test_another_default_site_chosen_meanwhile_survives_with_the_new_token
     server.on(TOKEN, gate)
     clock.now = EXPIRED
     manager = TokenManager(
-        store=store, http=http, custody=custody, clock=clock, warn=warnings.append
+        store=store,
+        http=http,
+        custody=custody,
+        clock=clock,
+        uptime=clock.uptime,
+        warn=warnings.append,
     )
     async with manager, anyio.create_task_group() as tasks:
         tasks.start_soon(manager.get, "default")
@@ -225,7 +244,7 @@ async def test_another_default_site_chosen_just_before_does_no_harm_either(
     scrubber: Any = ear
     meddled = MeddledStore(store)
     async with TokenManager(
-        store=meddled, http=http, custody=Custody(scrubber), clock=clock
+        store=meddled, http=http, custody=Custody(scrubber), clock=clock, uptime=clock.uptime
     ) as manager:
         renewed = await manager.get("default")
     assert (renewed.site, access_of(renewed)) == ("other.example.net", "access-made-up-1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -177,6 +178,154 @@ async def test_the_resource_is_asked_for_again(
     assert server.received[0].form["resource"] == "https://api.example.com/"
 
 
+@pytest.mark.parametrize("step", [-86_400, 86_400])
+async def test_a_clock_that_steps_while_running_costs_nothing(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server, step: float
+) -> None:
+    """H-D6: back or ahead; and what expires later is renewed as ever."""
+    async with manager:
+        assert access_of(await manager.get("default")) == access_of(saved)
+        clock.wrong = step
+        assert access_of(await manager.get("default")) == access_of(saved)
+        assert server.received == []
+        clock.now = EXPIRED
+        assert access_of(await manager.get("default")) == "access-made-up-1"
+        clock.wrong = 0
+        assert access_of(await manager.get("default")) == "access-made-up-1"
+    assert len(server.received) == 1
+
+
+async def test_what_one_process_got_another_of_the_same_boot_dates_without_the_wall_clock(
+    store: SealedStore,
+    http: Http,
+    custody: Custody,
+    clock: Clock,
+    saved: Credential,
+    server: Server,
+) -> None:
+    """H-D6: each command is a process of its own, and the clock a day off in between."""
+    del saved
+    async with TokenManager(store=store, http=http, custody=custody, clock=clock) as manager:
+        await manager.renew("default", force=True)
+    for wrong in (-86_400, 86_400):
+        clock.wrong = wrong
+        async with TokenManager(store=store, http=http, custody=custody, clock=clock) as manager:
+            assert access_of(await manager.get("default")) == "access-made-up-1"
+    assert len(server.received) == 1
+
+
+async def test_lifetimes_of_a_second_cost_a_renewal_each(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server
+) -> None:
+    """H-D6: one for each second that passes, and none more however often it is asked."""
+    del saved
+    server.on(TOKEN, *(document(token_answer(number, expires_in=1)) for number in (1, 2, 3)))
+    clock.now = EXPIRED
+    served: list[str] = []
+    async with manager:
+        for _ in range(3):
+            served += [access_of(await manager.get("default")) for _ in range(3)]
+            clock.now += 1
+    assert served == [f"access-made-up-{number}" for number in (1, 1, 1, 2, 2, 2, 3, 3, 3)]
+    assert len(server.received) == 3
+
+
+async def test_a_week_asleep_costs_one_renewal(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server
+) -> None:
+    """H-D6: everybody wakes at once."""
+    served: list[str] = []
+
+    async def work() -> None:
+        served.append(access_of(await manager.get("default")))
+
+    async with manager:
+        assert access_of(await manager.get("default")) == access_of(saved)
+        clock.now += 7 * 86_400
+        async with anyio.create_task_group() as tasks:
+            for _ in range(50):
+                tasks.start_soon(work)
+    assert served == ["access-made-up-1"] * 50
+    assert len(server.received) == 1
+
+
+# What the store has at hand
+
+
+class AtHand(FullStore):
+    """A store that has at hand what it saved last, and counts how often it is read."""
+
+    def __init__(self, store: SealedStore, known: Credential) -> None:
+        super().__init__(store)
+        self.known = known
+        self.reads = 0
+        self._read = store.read
+        self.peek = self._peek
+        self.read = self._counted
+
+    def _peek(self, profile: str) -> Credential | None:
+        return self.known if profile == self.known.profile else None
+
+    async def _counted(self, profile: str) -> Credential | None:
+        self.reads += 1
+        return await self._read(profile)
+
+
+async def test_a_fresh_token_that_is_at_hand_is_not_read(
+    store: SealedStore, http: Http, custody: Custody, clock: Clock, saved: Credential
+) -> None:
+    at_hand = AtHand(store, saved)
+    async with TokenManager(
+        store=at_hand, http=http, custody=custody, clock=clock, uptime=clock.uptime
+    ) as manager:
+        assert await manager.get("default") is saved
+        assert at_hand.reads == 0
+        with pytest.raises(AuthRequired):
+            await manager.get("nobody")
+
+
+async def test_tokens_that_could_not_be_saved_come_before_what_is_at_hand(
+    store: SealedStore,
+    http: Http,
+    custody: Custody,
+    clock: Clock,
+    saved: Credential,
+    server: Server,
+) -> None:
+    """H-D3: the store does not know them yet, and what it knows may be refused by now."""
+    at_hand = AtHand(store, saved)
+    gate = Gate(document(token_answer(1)))
+    server.on(TOKEN, gate)
+    async with TokenManager(
+        store=at_hand, http=http, custody=custody, clock=clock, uptime=clock.uptime
+    ) as manager:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(manager.renew, "default", force=True))
+            await gate.reached()
+            at_hand.full = True
+            gate.opened.set()
+        assert access_of(await manager.get("default")) == "access-made-up-1"
+        assert len(server.received) == 1
+        at_hand.full = False
+
+
+async def test_what_is_awaited_can_be_told(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server
+) -> None:
+    """H-D7."""
+    del saved
+    gate = Gate(document(token_answer(1)))
+    server.on(TOKEN, gate)
+    clock.now = EXPIRED
+    async with manager, anyio.create_task_group() as tasks:
+        tasks.start_soon(manager.get, "default")
+        await gate.reached()
+        host = server.url.removeprefix("http://")
+        assert manager.awaited == (f"{host}, which renews 'default'",)
+        gate.opened.set()
+    assert manager.awaited == ()
+
+
 # One renewal, whoever asks
 
 
@@ -215,7 +364,11 @@ async def test_two_managers_of_one_process_exclude_each_other(
     del saved
     clock.now = EXPIRED
     other = TokenManager(
-        store=store_at(tmp_path), http=http, custody=custody_of(Ear()), clock=clock
+        store=store_at(tmp_path),
+        http=http,
+        custody=custody_of(Ear()),
+        clock=clock,
+        uptime=clock.uptime,
     )
     served: list[str] = []
 
@@ -330,7 +483,9 @@ async def test_a_valid_token_does_not_wait_for_a_hanging_renewal(
     """H-D8: neither at once nor at the end of the command."""
     clock.now = DUE
     patient = store_at(tmp_path, lock_seconds=3600)
-    manager = TokenManager(store=patient, http=http, custody=custody, clock=clock)
+    manager = TokenManager(
+        store=patient, http=http, custody=custody, clock=clock, uptime=clock.uptime
+    )
     with anyio.fail_after(60):
         async with store_at(tmp_path).lease("default"), manager:
             assert access_of(await manager.get("default")) == access_of(saved)
@@ -344,7 +499,11 @@ async def test_an_expired_token_waits_for_a_hanging_renewal_and_names_its_proces
     del saved
     clock.now = EXPIRED
     manager = TokenManager(
-        store=store_at(tmp_path, lock_seconds=0.2), http=http, custody=custody, clock=clock
+        store=store_at(tmp_path, lock_seconds=0.2),
+        http=http,
+        custody=custody,
+        clock=clock,
+        uptime=clock.uptime,
     )
     async with store_at(tmp_path).lease("default"), manager:
         with pytest.raises(Busy) as caught:
@@ -452,7 +611,9 @@ async def test_an_error_in_the_body_does_not_wait_for_what_has_not_begun(
     del saved
     clock.now = EXPIRED
     patient = store_at(tmp_path, lock_seconds=3600)
-    manager = TokenManager(store=patient, http=http, custody=custody, clock=clock)
+    manager = TokenManager(
+        store=patient, http=http, custody=custody, clock=clock, uptime=clock.uptime
+    )
 
     async def command() -> None:
         async with store_at(tmp_path).lease("default"), manager:
@@ -472,7 +633,9 @@ async def test_who_waits_from_outside_is_told_that_the_command_ended(
     clock.now = EXPIRED
     watched = FullStore(store_at(tmp_path, lock_seconds=3600))
     lease, leasing = watched.lease, anyio.Event()
-    manager = TokenManager(store=watched, http=http, custody=custody, clock=clock)
+    manager = TokenManager(
+        store=watched, http=http, custody=custody, clock=clock, uptime=clock.uptime
+    )
     waiting: list[asyncio.Task[Credential]] = []
 
     def noted(profile: str) -> AbstractAsyncContextManager[None]:

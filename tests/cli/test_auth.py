@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from anyio import to_thread
 
+from tests.auth.parts import Gate
 from tests.cli.console import request_count
-from tests.oauth.servers import document, status
+from tests.oauth.servers import document, serving, status
+from tests.rigs.terminal import Terminal
 from tests.vault.samples import SECRETS
 
 if TYPE_CHECKING:
@@ -338,3 +342,68 @@ def test_a_store_that_cannot_be_opened_is_kept(console: Console) -> None:
         assert error["code"] == "STORE_CORRUPT"
         assert "twg doctor" in error["remediation"]
     assert path.exists()
+
+
+@pytest.mark.parametrize(("age", "warned"), [(24.9, None), (25.5, "4 days"), (31, None)])
+def test_the_last_five_days_before_it_lapses_are_warned_of(
+    console: Console, age: float, warned: str | None
+) -> None:
+    console.sign_in_at(AWAY, age=age * DAY)
+
+    ended = console.twg("auth", "status")
+
+    assert ("warning" in ended.err) == (warned is not None)
+    if warned is not None:
+        assert f"the sign-in on 'default' lapses in {warned} unless it is used" in ended.err
+        assert f"{warned} without use" in ended.out
+        data = console.twg("auth", "status", "-o", "json").data
+        assert data["days_until_lapse"] == 4
+
+
+def test_a_refused_sign_in_is_not_warned_of(console: Console) -> None:
+    console.sign_in_at(AWAY, age=27 * DAY, refused="ended there")
+
+    assert console.twg("auth", "status").err == ""
+
+
+async def test_on_a_terminal_each_of_several_is_shown_as_it_goes(console: Console) -> None:
+    async with serving() as server:
+        gate = Gate(document(RENEWED))
+        server.on("/oauth/token", gate)
+        for profile, url, age in [
+            ("fails", AWAY, 2 * HOUR),
+            ("stays", server.url, 0.0),
+            ("takes-long", server.url, 2 * HOUR),
+        ]:
+            await to_thread.run_sync(partial(console.sign_in_at, url, profile, age=age))
+        argv = ["twg", "auth", "refresh", "--all"]
+        async with Terminal.start(argv, env=console.env) as terminal:
+            await gate.reached()
+            await terminal.until("fails       failed")
+            assert terminal.screen().split("\n")[:3] == [
+                "fails       failed",
+                "stays       fresh",
+                "takes-long  renewing",
+            ]
+            gate.opened.set()
+            assert await terminal.exit_status() == 3
+            lines = terminal.screen().split("\n")
+    assert lines[2] == "takes-long  renewed"
+    assert lines[3] == "twg: 1 of 3 sign-ins could not be renewed"
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "more"), [(3, 80, {}), (30, 14, {}), (30, 80, {"TERM": "dumb"})]
+)
+async def test_a_terminal_without_room_gets_plain_lines(
+    console: Console, rows: int, columns: int, more: dict[str, str]
+) -> None:
+    for profile in ("one", "two", "three"):
+        await to_thread.run_sync(partial(console.sign_in_at, AWAY, profile))
+    argv = ["twg", "auth", "refresh", "--all"]
+    env = console.env | more
+    async with Terminal.start(argv, env=env, rows=rows, columns=columns) as terminal:
+        assert await terminal.exit_status() == 0
+        assert b"\x1b[K" not in terminal.raw
+        shown = "".join(terminal.transcript().split())
+    assert shown.count("nothingwassent.") == 3

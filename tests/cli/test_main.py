@@ -362,3 +362,20 @@ async def test_a_signal_between_send_and_save_waits_for_the_save(
     assert len(server.to("/oauth/token")) == 1
     sent = server.to("/me")[0].headers["authorization"]
     assert sent == f"Bearer {RENEWED['access_token']}"
+
+
+async def test_a_second_ctrl_c_is_told_what_is_awaited(
+    console: Console, gated: tuple[Server, Gate]
+) -> None:
+    """H-D7."""
+    server, gate = gated
+    await to_thread.run_sync(partial(console.sign_in_at, server.url, age=2 * HOUR))
+    async with Terminal.start(["twg", "auth", "refresh"], env=console.env) as terminal:
+        await gate.arrived.wait()
+        terminal.signal(signal.SIGTERM)  # of another kind, so that the two are not taken for one
+        await terminal.interrupt()
+        host = server.url.removeprefix("http://")
+        await terminal.until(f"twg: still waiting for {host}, which renews 'default'")
+        gate.opened.set()
+        assert await terminal.exit_status() == 130
+        assert terminal.transcript().count("still waiting") == 1

@@ -8,7 +8,7 @@ import pytest
 
 from guard.secret import Secret
 from tests.vault.samples import credential
-from twg.vault import Credential, Header, KeyLocation
+from twg.vault import Credential, Header, KeyLocation, Tokens
 from twg.vault.credential import CredentialSummary
 from twg.vault.records import from_plain, to_plain
 
@@ -35,7 +35,7 @@ def test_a_summary_comes_back_as_it_was() -> None:
         {"sites": {}},
         {"sites": ["x"]},
         {"scopes": "read:me"},
-        {"account": {"id": "1"}},
+        {"account": {"name": "Alice"}},
         {"extra": 1},
     ],
 )
@@ -49,6 +49,12 @@ def test_a_missing_field_is_refused() -> None:
     del short["site"]
     with pytest.raises(ValueError, match="fields"):
         from_plain(CredentialSummary, short)
+
+
+def test_a_field_that_came_later_may_be_missing() -> None:
+    kept: dict[str, Any] = to_plain(credential().tokens, lambda secret: secret.kind)
+    del kept["boot_id"], kept["issued_boottime"]
+    assert from_plain(Tokens, kept, Secret).boot_id is None
 
 
 def test_a_whole_number_does_for_a_time() -> None:

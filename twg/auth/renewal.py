@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import math
-import random
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
 
 from guard.errors import GuardError
 from twg.auth.safekeeping import Successor, nobody, same
+from twg.auth.tasks import End
 from twg.errors import (
     AuthExpired,
     AuthRevoked,
@@ -27,37 +29,21 @@ from twg.errors import (
     NetworkError,
     StoreConflict,
     TwgError,
-    Unavailable,
 )
 from twg.vault import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from guard.custody import Custody
     from guard.secret import Secret
+    from twg.auth.ages import Ages, Stamp
+    from twg.auth.hosts import Host, Hosts
     from twg.auth.safekeeping import Safekeeping
     from twg.errors import AuthError
     from twg.http import Http
     from twg.oauth import TokenResponse
     from twg.vault import Credential, CredentialStore
-
-_SKEW: Final = 60.0
-_PAUSE: Final = 0.5
-_LONGEST_PAUSE: Final = 5.0
-
-
-def is_expired(credential: Credential, now: float) -> bool:
-    """Tell whether the access token's lifetime is over."""
-    return credential.expires_at is not None and now >= credential.expires_at
-
-
-def is_due(credential: Credential, now: float) -> bool:
-    """Tell whether the access token should be renewed and there is something to do it with."""
-    if credential.tokens.refresh is None or credential.due_at is None:
-        return False
-    # Issued in the future: the clock was set back since, so nobody knows how old it is.
-    return now >= credential.due_at or now < credential.tokens.issued_at - _SKEW
 
 
 class Renewer:
@@ -68,7 +54,8 @@ class Renewer:
         keeping: Saves what arrives.
         http: What requests go through.
         custody: Takes in the tokens that arrive.
-        clock: The wall clock, in Unix seconds.
+        ages: Tells which are due.
+        hosts: What is known of those who are asked.
     """
 
     def __init__(
@@ -78,13 +65,21 @@ class Renewer:
         keeping: Safekeeping,
         http: Http,
         custody: Custody,
-        clock: Callable[[], float],
+        ages: Ages,
+        hosts: Hosts,
     ) -> None:
         self._store = store
         self._keeping = keeping
         self._http = http
         self._custody = custody
-        self._clock = clock
+        self._ages = ages
+        self._hosts = hosts
+        self._sending: dict[str, str] = {}
+
+    @property
+    def sending(self) -> Mapping[str, str]:
+        """By profile, the hosts whose answers are awaited or being saved now."""
+        return dict(self._sending)
 
     async def renew(
         self,
@@ -121,12 +116,13 @@ class Renewer:
             credential = await self._keeping.read(profile)
             if seen is not None and not same(credential.tokens.access, seen.tokens.access):
                 return credential
-            now = self._clock()
-            if not (force or is_due(credential, now) or is_expired(credential, now)):
+            ages = self._ages
+            if not (force or ages.is_due(credential) or ages.is_expired(credential)):
                 return credential
             _check_renewable(credential)
             try:
-                return await self._send(credential)
+                # By force without having seen anything: a person's wish, not a caller's need.
+                return await self._send(credential, insist=force and seen is None)
             except (TwgError, GuardError) as error:
                 with contextlib.suppress(GuardError):  # the record may be what failed
                     self._note("token.refresh_failed", credential, "failed", str(error))
@@ -141,24 +137,24 @@ class Renewer:
                 raise Busy(f"the profile {profile!r}", None, patience)
             yield
 
-    async def _send(self, credential: Credential) -> Credential:
-        await self._store.prove_replaceable()
+    async def _send(self, credential: Credential, *, insist: bool) -> Credential:
+        host = self._hosts.at(credential.provider.endpoints.token)
         doubtful = credential.used_at is not None
-        credential = await self._marked(credential)
-        try:
-            return await self._exchange(credential, doubtful=doubtful)
-        except NetworkError as error:
-            pause = _pause_after(error)
-            if pause is None:
-                raise
-        await anyio.sleep(pause)
+        async with host.place(insist=insist):
+            await self._store.prove_replaceable()
+            credential = await self._marked(credential)
+            first = await End.of(partial(self._exchange, host, credential, doubtful=doubtful))
+        if not isinstance(first.error, NetworkError) or not host.is_soon_rested:
+            return first.result()
         # The answer may have been lost after the server had rotated: the same token, once more.
-        return await self._exchange(credential, doubtful=True)
+        async with host.place():
+            await self._store.prove_replaceable()  # the disk may have filled meanwhile
+            return await self._exchange(host, credential, doubtful=True)
 
     async def _marked(self, credential: Credential) -> Credential:
         """Save, unless it is known already, that the refresh token is about to be sent."""
         while credential.used_at is None:
-            marked = replace(credential, used_at=self._clock())
+            marked = replace(credential, used_at=self._ages.stamp().wall)
             try:
                 return await self._store.save(marked, expected=credential.generation)
             except StoreConflict:
@@ -166,20 +162,32 @@ class Renewer:
                 _check_renewable(credential)
         return credential
 
-    async def _exchange(self, credential: Credential, *, doubtful: bool) -> Credential:
+    async def _exchange(self, host: Host, credential: Credential, *, doubtful: bool) -> Credential:
         spent = _refresh_token(credential)
-        with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True), self._noted_as_sending(credential):
+            # A token's life begins between the request and the answer: the earlier is the safe one.
+            asked_at = self._ages.stamp()
             try:
-                answer = await self._ask(credential, spent)
+                with host.asked():
+                    answer = await self._ask(credential, spent)
             except GrantRefused as error:
                 newest = await self._after_refusal(credential, error, doubtful=doubtful)
             else:
-                successor = Successor(spent=spent, tokens=self._tokens(credential, answer))
+                successor = Successor(spent=spent, tokens=_tokens(credential, answer, asked_at))
                 newest = await self._keeping.save(successor, credential)
+                self._ages.issued(answer.access, newest.profile, asked_at)
                 unsaved = self._keeping.why_kept(credential.profile)
                 outcome = "ok" if unsaved is None else "not saved"
                 self._note("token.refreshed", newest, outcome, str(unsaved or ""))
         return newest
+
+    @contextlib.contextmanager
+    def _noted_as_sending(self, credential: Credential) -> Iterator[None]:
+        self._sending[credential.profile] = urlsplit(credential.provider.endpoints.token).netloc
+        try:
+            yield
+        finally:
+            del self._sending[credential.profile]
 
     async def _ask(self, credential: Credential, refresh: Secret) -> TokenResponse:
         from twg.auth.clients import client_of  # noqa: PLC0415 - only a renewal needs the protocol
@@ -188,16 +196,6 @@ class Renewer:
         provider = credential.provider
         client = client_of(provider, self._custody)
         return await token.refresh(self._http, client, refresh, resource=provider.resource)
-
-    def _tokens(self, credential: Credential, answer: TokenResponse) -> Tokens:
-        return Tokens(
-            access=answer.access,
-            refresh=answer.refresh or credential.tokens.refresh,
-            token_type=answer.token_type,
-            scopes=answer.scopes or credential.tokens.scopes,
-            issued_at=self._clock(),
-            expires_in=answer.expires_in,
-        )
 
     async def _after_refusal(
         self, credential: Credential, error: GrantRefused, *, doubtful: bool
@@ -224,14 +222,16 @@ class Renewer:
         self, credential: Credential, error: GrantRefused, *, doubtful: bool
     ) -> Credential:
         lapses_at = credential.lapses_at
-        if lapses_at is not None and self._clock() >= lapses_at:
+        if lapses_at is not None and self._ages.stamp().wall >= lapses_at:
             return credential.as_refused(
                 f"the sign-in lapsed after {credential.idle_days:.0f} days without use"
             )
+        if doubtful and credential.used_at is not None:
+            return credential.as_refused(
+                f"a renewal was cut off at {_local(credential.used_at)}: its answer never arrived, "
+                f"and {error.host} had already rotated the token"
+            )
         why = f"{error.host} no longer accepts this sign-in"
-        if doubtful:
-            lost = "the answer to an earlier renewal never arrived, nor did the tokens in it"
-            return credential.as_refused(f"{why}; {lost}")
         words = error.description or error.error
         return replace(credential.as_refused(f"{why} ({words})"), used_at=None)
 
@@ -267,9 +267,19 @@ def _refusal(credential: Credential) -> AuthError:
     return kind(credential.profile, credential.refused or "")
 
 
-def _pause_after(error: NetworkError) -> float | None:
-    """Return how long to wait before the second try; None for no second try."""
-    asked = error.retry_after if isinstance(error, Unavailable) else None
-    if asked is None:
-        return _PAUSE * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
-    return asked if asked <= _LONGEST_PAUSE else None
+def _tokens(credential: Credential, answer: TokenResponse, asked_at: Stamp) -> Tokens:
+    return Tokens(
+        access=answer.access,
+        refresh=answer.refresh or credential.tokens.refresh,
+        token_type=answer.token_type,
+        scopes=answer.scopes or credential.tokens.scopes,
+        issued_at=asked_at.wall,
+        expires_in=answer.expires_in,
+        boot_id=asked_at.boot_id,
+        issued_boottime=asked_at.boottime,
+    )
+
+
+def _local(when: float) -> str:
+    """Return a Unix time as the person's clock shows it, such as ``09:30 on 2026-12-25``."""
+    return datetime.fromtimestamp(when, tz=UTC).astimezone().strftime("%H:%M on %Y-%m-%d")

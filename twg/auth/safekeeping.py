@@ -56,6 +56,10 @@ class Safekeeping:
         self._warn = warn
         self._kept: dict[str, tuple[Successor, StoreUnwritable]] = {}
 
+    def peek(self, profile: str) -> Credential | None:
+        """Return the newest credential if it is at hand; None if it must be read."""
+        return None if profile in self._kept else self._store.peek(profile)
+
     async def read(self, profile: str) -> Credential:
         """Return the profile's credential, with the tokens kept for it, if any.
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from guard.errors import GuardError
+from twg.auth.ages import Ages, this_uptime
 from twg.auth.consent import Consent
 from twg.auth.method import Method
 from twg.auth.signout import revoke
@@ -227,21 +228,23 @@ class SignIn:
         await tell(credential.account)
 
     def _issued(self, order: _Order, answer: TokenResponse) -> Credential:
-        now = self._clock()
+        now = Ages(self._clock, this_uptime()).stamp()
         tokens = Tokens(
             access=answer.access,
             refresh=answer.refresh,
             token_type=answer.token_type,
             scopes=answer.scopes or order.provider.scopes,
-            issued_at=now,
+            issued_at=now.wall,
             expires_in=answer.expires_in,
+            boot_id=now.boot_id,
+            issued_boottime=now.boottime,
         )
         return Credential(
             profile=order.profile,
             provider=order.provider,
             tokens=tokens,
-            signed_in_at=now,
-            refreshed_at=now,
+            signed_in_at=now.wall,
+            refreshed_at=now.wall,
             idle_days=order.idle_days,
         )
 

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Final, Self
 
 import anyio
 
-from twg.auth.renewal import Renewer, is_due, is_expired
+from twg.auth.ages import Ages, this_uptime
+from twg.auth.hosts import AT_ONCE, Hosts
+from twg.auth.renewal import Renewer
 from twg.auth.safekeeping import Safekeeping
 from twg.auth.tasks import End
 from twg.errors import Interrupted, TwgError, Unavailable
@@ -29,10 +31,10 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from guard.custody import Custody
+    from twg.auth.ages import Uptime
     from twg.http import Http
     from twg.vault import Credential, CredentialStore
 
-_AT_ONCE: Final = 8
 _PATIENCE_BESIDE: Final = 3.0
 _REST_AFTER_FAILURE: Final = 30.0
 _LAST_SAVE_SECONDS: Final = 10.0
@@ -56,6 +58,7 @@ class TokenManager:
         http: What requests go through.
         custody: Takes in the tokens that arrive.
         clock: The wall clock, in Unix seconds.
+        uptime: The clock that nobody sets; None for this machine's.
         warn: Tells the person one line, should new tokens not be saved.
     """
 
@@ -66,13 +69,21 @@ class TokenManager:
         http: Http,
         custody: Custody,
         clock: Callable[[], float] = time.time,
+        uptime: Uptime | None = None,
         warn: Callable[[str], None] | None = None,
     ) -> None:
+        uptime = uptime or this_uptime()
+        self._now = uptime.now
+        self._ages = Ages(clock, uptime)
         self._keeping = Safekeeping(store, warn or _say_nothing)
         self._renewer = Renewer(
-            store=store, keeping=self._keeping, http=http, custody=custody, clock=clock
+            store=store,
+            keeping=self._keeping,
+            http=http,
+            custody=custody,
+            ages=self._ages,
+            hosts=Hosts(uptime.now),
         )
-        self._clock = clock
         self._flights: dict[tuple[str, int | None, bool], _Flight] = {}
         self._beside: set[str] = set()
         self._rests_until: dict[str, float] = {}
@@ -114,13 +125,28 @@ class TokenManager:
             StoreCorrupt: The store cannot be opened.
             Busy: It had expired and another process holds the credential for too long.
         """
-        credential = await self._keeping.read(profile)
-        now = self._clock()
-        if is_expired(credential, now):
+        credential = self._keeping.peek(profile) or await self._keeping.read(profile)
+        if self._ages.is_expired(credential):
             return await self.renew(profile, seen=credential)
-        if is_due(credential, now):
+        if self._ages.is_due(credential):
             self._renew_beside(credential)
         return credential
+
+    async def instead_of(self, refused: Credential) -> Credential | None:
+        """Return what to try once more with, after a service answered 401 to `refused`'s token.
+
+        The service's clock and mind count, not ours: so the token is renewed, fresh or not, unless
+        the store has another one already.
+
+        Returns:
+            The newest credential; None if there is nothing to renew it with.
+
+        Raises:
+            As `get`.
+        """
+        if refused.tokens.refresh is None:
+            return None
+        return await self.renew(refused.profile, seen=refused, force=True)
 
     async def renew(
         self, profile: str, *, seen: Credential | None = None, force: bool = False
@@ -149,29 +175,50 @@ class TokenManager:
         return flight.ends[0].result()
 
     async def renew_all(
-        self, profiles: Iterable[str], *, force: bool = False
+        self,
+        profiles: Iterable[str],
+        *,
+        force: bool = False,
+        begun: Callable[[str], None] | None = None,
+        ended: Callable[[str, Credential | TwgError], None] | None = None,
     ) -> dict[str, Credential | TwgError]:
         """Renew several at once as `renew` does; return what came of each, failures too.
 
         New tokens that could not be saved count as a failure here.
+
+        Args:
+            profiles: Which.
+            force: Renew fresh ones too.
+            begun: Hears of each profile when its turn comes.
+            ended: Hears what came of each, at once.
         """
         wanted = tuple(profiles)
         results: dict[str, Credential | TwgError] = {}
-        places = anyio.CapacityLimiter(_AT_ONCE)
+        places = anyio.CapacityLimiter(AT_ONCE)
 
         async def one(profile: str) -> None:
             async with places:
+                if begun is not None:
+                    begun(profile)
                 try:
                     renewed = await self.renew(profile, force=force)
                 except TwgError as error:
                     results[profile] = error
                 else:
                     results[profile] = self._keeping.why_kept(profile) or renewed
+                if ended is not None:
+                    ended(profile, results[profile])
 
         async with anyio.create_task_group() as tasks:
             for profile in wanted:
                 tasks.start_soon(one, profile)
         return {profile: results[profile] for profile in wanted}
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """What cannot be cut short now, in words: answers on their way and being saved."""
+        sending = sorted(self._renewer.sending.items())
+        return tuple(f"{host}, which renews {profile!r}" for profile, host in sending)
 
     async def _fly(
         self,
@@ -187,7 +234,7 @@ class TokenManager:
 
     def _renew_beside(self, credential: Credential) -> None:
         profile = credential.profile
-        if profile in self._beside or time.monotonic() < self._rests_until.get(profile, 0.0):
+        if profile in self._beside or self._now() < self._rests_until.get(profile, 0.0):
             return
         self._beside.add(profile)
         self._group().start_soon(self._renew_quietly, credential)
@@ -201,7 +248,7 @@ class TokenManager:
         end = await End.of(work)
         self._beside.discard(credential.profile)
         if end.error is not None:
-            self._rests_until[credential.profile] = time.monotonic() + _rest_after(end.error)
+            self._rests_until[credential.profile] = self._now() + _rest_after(end.error)
 
     def _group(self) -> TaskGroup:
         if self._tasks is None:

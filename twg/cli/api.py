@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncclick as click
 
+from twg.cli.again import signed_in_again
 from twg.cli.command import command
-from twg.errors import AuthExpired, HttpError
+from twg.errors import AuthExpired, AuthRevoked, HttpError
 
 if TYPE_CHECKING:
     from twg.auth.tokens import TokenManager
@@ -36,14 +37,23 @@ async def api(wiring: Wiring, *, service: str, path: str, site: str | None, incl
     Base address, site and credential follow from the sign-in. For example:
     `twg api jira /rest/api/3/myself`
     """
-    async with wiring.http() as http, wiring.token_manager(http) as tokens:
-        answer = await _call(tokens, http, await wiring.profile(), service, path, site)
+    try:
+        answer = await _answer(wiring, service, path, site)
+    except (AuthExpired, AuthRevoked) as ended:
+        if not await signed_in_again(wiring, ended):
+            raise
+        answer = await _answer(wiring, service, path, site)
     if answer.status >= _FIRST_ERROR:
         raise HttpError(answer.status, _host(answer), _data(answer, include=include))
     if wiring.output.mode == "json":
         wiring.output.result(_data(answer, include=include), [])
     else:
         wiring.output.raw(_text(answer, include=include))
+
+
+async def _answer(wiring: Wiring, service: str, path: str, site: str | None) -> Response:
+    async with wiring.http() as http, wiring.token_manager(http) as tokens:
+        return await _call(tokens, http, await wiring.profile(), service, path, site)
 
 
 async def _call(
@@ -54,10 +64,11 @@ async def _call(
     credential = await tokens.get(profile)
     url = atlassian.url_for(credential, service, path, site)
     answer = await _get(http, credential, url)
-    if answer.status != _UNAUTHORIZED or credential.tokens.refresh is None:
+    if answer.status != _UNAUTHORIZED:
         return answer
-    # The server's clock and mind count, not ours: renew once, then believe it.
-    renewed = await tokens.renew(profile, seen=credential, force=True)
+    renewed = await tokens.instead_of(credential)
+    if renewed is None:
+        return answer
     answer = await _get(http, renewed, url)
     if answer.status == _UNAUTHORIZED:
         raise AuthExpired(

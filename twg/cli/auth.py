@@ -8,19 +8,30 @@ from typing import TYPE_CHECKING, Any
 
 import asyncclick as click
 
+from twg.cli.again import signed_in_again
 from twg.cli.command import Group, command
+from twg.cli.live import live_table
 from twg.cli.sign_ins import (
     as_data,
     freshness_in_words,
     lapse_in_words,
+    lapse_warning,
     protection_in_words,
     state_of,
 )
-from twg.errors import AuthRequired, ConfigError, PartialFailure, TwgError
+from twg.errors import (
+    AuthExpired,
+    AuthRequired,
+    AuthRevoked,
+    ConfigError,
+    PartialFailure,
+    TwgError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from twg.cli.live import LiveTable
     from twg.cli.wiring import Wiring
     from twg.vault import Credential, CredentialSummary, Header
 
@@ -45,6 +56,8 @@ async def status(wiring: Wiring) -> None:
         "Protection": protection_in_words(header.key, wiring),
     }
     wiring.output.result(as_data(header, summary, wiring), _columns(rows))
+    if (warning := lapse_warning(summary, now)) is not None:
+        wiring.output.warn(warning)
 
 
 @command("list")
@@ -101,11 +114,61 @@ async def refresh(wiring: Wiring, *, force: bool, every: bool) -> None:
         for name in profiles
         if force or name not in header.profiles or _needs_renewal(header.profiles[name])
     ]
-    renewed: Mapping[str, Credential | TwgError] = {}
-    if wanted:
-        async with wiring.http() as http, wiring.token_manager(http) as tokens:
-            renewed = await tokens.renew_all(wanted, force=force)
-    _tell_renewed(wiring, [name for name in profiles if name not in wanted], renewed, every=every)
+    table = None
+    if every:
+        rows = {name: "waiting" if name in wanted else "fresh" for name in profiles}
+        table = live_table(wiring, rows)
+    renewed = await _renew(wiring, wanted, table, force=force)
+    if not every:
+        await _sign_in_where_it_ended(wiring, renewed)
+    fresh = [name for name in profiles if name not in wanted]
+    _tell_renewed(wiring, fresh, renewed, every=every, shown=table is not None)
+
+
+async def _renew(
+    wiring: Wiring, wanted: list[str], table: LiveTable | None, *, force: bool
+) -> dict[str, Credential | TwgError]:
+    if table is None:
+        return await _renew_all(wiring, wanted, force=force)
+    table.begin()
+    warnings: list[str] = []
+
+    def begun(profile: str) -> None:
+        table.show(profile, "renewing")
+
+    def ended(profile: str, outcome: Credential | TwgError) -> None:
+        table.show(profile, "failed" if isinstance(outcome, TwgError) else "renewed")
+
+    try:
+        return await _renew_all(
+            wiring, wanted, force=force, warn=warnings.append, begun=begun, ended=ended
+        )
+    finally:
+        for line in warnings:  # meanwhile they would have torn the table apart
+            wiring.output.warn(line)
+
+
+async def _renew_all(
+    wiring: Wiring,
+    wanted: list[str],
+    *,
+    force: bool,
+    warn: Callable[[str], None] | None = None,
+    begun: Callable[[str], None] | None = None,
+    ended: Callable[[str, Credential | TwgError], None] | None = None,
+) -> dict[str, Credential | TwgError]:
+    if not wanted:
+        return {}
+    async with wiring.http() as http, wiring.token_manager(http, warn=warn) as tokens:
+        return await tokens.renew_all(wanted, force=force, begun=begun, ended=ended)
+
+
+async def _sign_in_where_it_ended(
+    wiring: Wiring, renewed: dict[str, Credential | TwgError]
+) -> None:
+    for profile, outcome in renewed.items():
+        if isinstance(outcome, AuthExpired | AuthRevoked):
+            renewed[profile] = await signed_in_again(wiring, outcome) or outcome
 
 
 def _needs_renewal(summary: CredentialSummary) -> bool:
@@ -118,6 +181,7 @@ def _tell_renewed(
     renewed: Mapping[str, Credential | TwgError],
     *,
     every: bool,
+    shown: bool,
 ) -> None:
     failed = {name: one for name, one in renewed.items() if isinstance(one, TwgError)}
     done = [name for name in renewed if name not in failed]
@@ -132,7 +196,7 @@ def _tell_renewed(
         )
     lines = [f"✔ {name} was renewed." for name in done]
     lines += [f"✔ {name} is fresh; nothing was sent." for name in fresh]
-    wiring.output.result(data, lines or ["Nobody is signed in."])
+    wiring.output.result(data, [] if shown else lines or ["Nobody is signed in."])
 
 
 async def _set_site(wiring: Wiring, profile: str, host: str) -> None:

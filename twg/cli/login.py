@@ -84,6 +84,43 @@ async def login(
     await _tell_signed_in(wiring, await _with_site(wiring, outcome, wanted))
 
 
+async def sign_in_again(wiring: Wiring, profile: str) -> Credential:
+    """Sign in anew where the profile was signed in before, in the midst of another command.
+
+    The default site stays, if it is consented to again.
+
+    Raises:
+        SecretRefused: A secret may come through a pipe or stands in the environment.
+        And as a sign-in.
+    """
+    wiring.begin("twg login", takes_secret=True, human_only=True)
+    wanted = Wanted(
+        profile=profile,
+        no_browser=False,
+        device=False,
+        force=True,
+        provider=None,
+        site=None,
+        sandbox=False,
+    )
+    before = (await wiring.store.summaries()).profiles.get(profile)
+    async with wiring.http() as http:
+        credential = (await _sign_in(wiring, http, wanted)).credential
+    kept = with_site_of(before, credential)
+    if kept != credential:
+        credential = await wiring.store.save(kept, expected=credential.generation)
+    wiring.output.say(f"✔ Signed in again{_on_site(credential)}.")
+    return credential
+
+
+def with_site_of(before: CredentialSummary | None, credential: Credential) -> Credential:
+    """Return `credential` with the default site of the sign-in before, if it covers that one."""
+    covered = {site.host for site in credential.sites}
+    if before is None or before.site not in covered:
+        return credential
+    return replace(credential, site=before.site)
+
+
 async def _start_afresh_if_it_does_not_open(wiring: Wiring, wanted: Wanted) -> None:
     try:
         await wiring.store.read(wanted.profile)

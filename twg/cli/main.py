@@ -117,9 +117,12 @@ async def _run_until_signal(wiring: Wiring) -> int:
 
     done: list[int] = []
     async with anyio.create_task_group() as tasks:
+        # A scope of the command's own: who listens for signals goes on when it is cancelled.
+        command = anyio.CancelScope()
         if sys.platform != "win32":
-            await tasks.start(_cancel_on_signal, tasks.cancel_scope)
-        done.append(await _run_command(wiring))
+            await tasks.start(_cancel_on_signal, command, wiring)
+        with command:
+            done.append(await _run_command(wiring))
         tasks.cancel_scope.cancel()
     return done[0] if done else _fail(wiring, KeyboardInterrupt())
 
@@ -161,7 +164,9 @@ async def _invoke(wiring: Wiring) -> int:
     return 0
 
 
-async def _cancel_on_signal(scope: CancelScope, *, task_status: TaskStatus[None]) -> None:
+async def _cancel_on_signal(
+    scope: CancelScope, wiring: Wiring, *, task_status: TaskStatus[None]
+) -> None:
     import signal  # noqa: PLC0415 - see root
 
     import anyio  # noqa: PLC0415 - see root
@@ -174,7 +179,15 @@ async def _cancel_on_signal(scope: CancelScope, *, task_status: TaskStatus[None]
     with anyio.open_signal_receiver(*heard) as signals:
         task_status.started()
         async for _ in signals:
+            if scope.cancel_called:
+                _tell_what_is_awaited(wiring)
             scope.cancel()
+
+
+def _tell_what_is_awaited(wiring: Wiring) -> None:
+    if wiring.awaited:
+        what = " and ".join(wiring.awaited)
+        wiring.output.say(f"twg: still waiting for {what}; cut short, the sign-in would be lost")
 
 
 def _refuse(wiring: Wiring, error: SecretRefused) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twg.cli.moments import duration, moment, stamp
 
 if TYPE_CHECKING:
     from twg.cli.wiring import Wiring
     from twg.vault import CredentialSummary, Header, KeyLocation
+
+_SECONDS_A_DAY: Final = 86_400
+_WARN_DAYS: Final = 5
 
 
 def as_data(header: Header, summary: CredentialSummary, wiring: Wiring) -> dict[str, Any]:
@@ -87,6 +90,19 @@ def lapse_in_words(summary: CredentialSummary, now: float) -> str | None:
     return f"{duration(summary.lapses_at - now)} without use (until {moment(summary.lapses_at)})"
 
 
+def lapse_warning(summary: CredentialSummary, now: float) -> str | None:
+    """Return a warning in the last days before a sign-in lapses from inactivity."""
+    if summary.lapses_at is None or state_of(summary, now) in {"refused", "lapsed"}:
+        return None
+    left = summary.lapses_at - now
+    if left > _WARN_DAYS * _SECONDS_A_DAY:
+        return None
+    return (
+        f"the sign-in on {summary.profile!r} lapses in {duration(left)} unless it is used; "
+        "`twg auth refresh --force` keeps it"
+    )
+
+
 def protection_in_words(key: KeyLocation | None, wiring: Wiring) -> str:
     """Return how credentials are protected, in a line."""
     if key is None:
@@ -107,4 +123,4 @@ def why_no_keyring(key: KeyLocation | None) -> str | None:
 def _days_left(summary: CredentialSummary) -> int | None:
     if summary.lapses_at is None:
         return None
-    return max(0, int((summary.lapses_at - time.time()) // 86_400))
+    return max(0, int((summary.lapses_at - time.time()) // _SECONDS_A_DAY))

@@ -13,7 +13,7 @@ from twg import settings as settings_module
 from twg.cli.output import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from guard.agents import Agent
@@ -69,6 +69,7 @@ class Wiring:
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
         self.command_path = "twg"
+        self._managers: list[TokenManager] = []
 
     def begin(self, command_path: str, *, takes_secret: bool, human_only: bool) -> None:
         """Guard the command that is about to run.
@@ -222,13 +223,27 @@ class Wiring:
 
         return VisiblePrompt(agent=self.agent, command=self.human_command)
 
-    def token_manager(self, http: Http) -> TokenManager:
-        """Return what hands out usable access tokens, to be used as an async context manager."""
+    def token_manager(
+        self, http: Http, *, warn: Callable[[str], None] | None = None
+    ) -> TokenManager:
+        """Return what hands out usable access tokens, to be used as an async context manager.
+
+        Args:
+            http: What requests go through.
+            warn: Tells the person one line; None for a warning at once.
+        """
         from twg.auth.tokens import TokenManager  # noqa: PLC0415 - not for what stays local
 
-        return TokenManager(
-            store=self.store, http=http, custody=self.custody, warn=self.output.warn
+        manager = TokenManager(
+            store=self.store, http=http, custody=self.custody, warn=warn or self.output.warn
         )
+        self._managers.append(manager)
+        return manager
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """What cannot be cut short now, in words."""
+        return tuple(words for manager in self._managers for words in manager.awaited)
 
     def sign_in(self, http: Http, narrator: Narrator | None = None) -> SignIn:
         """Return what signs a person in.

@@ -164,6 +164,8 @@ class Tokens:
         scopes: What was granted.
         issued_at: When it came, in Unix seconds.
         expires_in: The access token's lifetime in seconds as the server said; None if it did not.
+        boot_id: The run of this machine, from its start on, during which it came, if known.
+        issued_boottime: When it came on that run's clock, in seconds; nobody sets that one.
 
     Raises:
         ValueError: A time that is not a finite number.
@@ -175,10 +177,13 @@ class Tokens:
     scopes: tuple[str, ...] = ()
     issued_at: float
     expires_in: float | None = None
+    boot_id: str | None = None
+    issued_boottime: float | None = None
 
     def __post_init__(self) -> None:
         # JSON has no word for them, so they would only be noticed when the token is to be saved.
-        if not math.isfinite(self.issued_at + (self.expires_in or 0.0)):
+        times = (self.issued_at, self.expires_in or 0.0, self.issued_boottime or 0.0)
+        if not math.isfinite(sum(times)):
             raise ValueError("a token's times must be finite numbers")
 
     @property

@@ -54,7 +54,7 @@ def from_plain(kind: type[T], value: Any, conceal: Conceal | None = None) -> T:
         conceal: Takes a secret in; without it, a secret inside is an error.
 
     Raises:
-        ValueError: A field is missing, unknown or of another type.
+        ValueError: A field is unknown or of another type, or one without a default is missing.
     """
     wanted: Any = kind
     found: T = _reader(wanted)(value, conceal)
@@ -64,6 +64,16 @@ def from_plain(kind: type[T], value: Any, conceal: Conceal | None = None) -> T:
 @functools.cache
 def _hints(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
+
+
+@functools.cache
+def _required(kind: Any) -> frozenset[str]:
+    """Return the fields that a record must have; others came later, and older files lack them."""
+    return frozenset(
+        field.name
+        for field in dataclasses.fields(kind)
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    )
 
 
 @functools.cache
@@ -96,11 +106,13 @@ def _generic_reader(kind: Any) -> _Reader:
 
 def _record_reader(kind: Any) -> _Reader:
     readers = {name: _reader(hint) for name, hint in _hints(kind).items()}
+    required = _required(kind)
 
     def read(value: Any, conceal: Conceal | None) -> Any:
-        if _expect(dict, value).keys() != readers.keys():
+        names = _expect(dict, value).keys()
+        if not required <= names <= readers.keys():
             raise ValueError(f"{kind.__name__} has other fields")
-        return kind(**{name: read(value[name], conceal) for name, read in readers.items()})
+        return kind(**{name: readers[name](value[name], conceal) for name in names})
 
     return read
 
