@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "twg": set(),
     "twg.errors": {"guard"},
     "twg.settings": FOUNDATION,
-    "twg.http": FOUNDATION,
+    "twg.transport": set(),
+    "twg.http": FOUNDATION | {"twg.transport"},
     "twg.vault": FOUNDATION,
     "twg.oauth": FOUNDATION | {"twg.http"},
     "twg.products": FOUNDATION | {"twg.http", "twg.vault"},
@@ -59,7 +60,8 @@ REVEALS = {
 """How often `reveal` is called, by file: the only places where a secret is a plain string."""
 
 ONE_PLACE_ONLY = {
-    "httpx": {"twg/http.py"},
+    "httpx": {"twg/http.py", "twg/transport.py"},  # the second carries what the first asks
+    "httpcore": {"twg/transport.py"},
     "keyring": {"twg/vault/keys.py"},
     "cryptography": {"twg/vault/sealed.py"},
     "prompt_toolkit": {"guard/prompt.py", "guard/terminal.py"},

@@ -21,14 +21,16 @@ import httpx
 
 from guard.secret import Secret
 from twg.errors import ConfigError, NetworkError, ProtocolError
+from twg.transport import Connections
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
 MAX_BODY: Final = 1024 * 1024
 MAX_JSON_DEPTH: Final = 64
+_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -183,9 +185,10 @@ class Http:
         self._proxy = proxy
         self._no_proxy = no_proxy
         self._user_agent = user_agent
-        self._timeout = httpx.Timeout(read_seconds, connect=connect_seconds)
-        # A client with certificates costs 20 ms: plain loopback calls do not pay for it.
-        self._clients: dict[str, httpx.AsyncClient] = {}
+        waits = httpx.Timeout(read_seconds, connect=connect_seconds)
+        self._extensions = {"timeout": waits.as_dict()}
+        # Certificates cost 20 ms: plain loopback calls do not pay for them.
+        self._transports: dict[str, httpx.AsyncBaseTransport] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -201,9 +204,9 @@ class Http:
     async def aclose(self) -> None:
         """Close all connections, cancelled or not."""
         with anyio.CancelScope(shield=True):
-            for client in self._clients.values():
-                await client.aclose()
-            self._clients.clear()
+            for transport in self._transports.values():
+                await transport.aclose()
+            self._transports.clear()
 
     async def request(
         self,
@@ -244,10 +247,11 @@ class Http:
             BodyTooLarge: More than `limit` bytes.
         """
         target = origin(url)
-        client = self._client(target)
+        transport = self._transport(target)
         if query:
             url += ("&" if "?" in url else "?") + urlencode(query)
-        sent = {"User-Agent": self._user_agent, **(headers or {})}
+        sent = httpx.Headers({**_HEADERS, "User-Agent": self._user_agent})
+        sent.update(headers)
         secrets = _Revealing(target, pinned)
         content = None
         if form is not None:
@@ -263,8 +267,14 @@ class Http:
             sent["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         with _translated(urlsplit(url).netloc, deadline):
             with anyio.fail_after(deadline):
-                async with _stream(client, method, url, sent, content) as answer:
-                    body = await _bounded(answer, limit)
+                request = httpx.Request(
+                    method, url, headers=sent, content=content, extensions=self._extensions
+                )
+                answer = await transport.handle_async_request(request)
+                try:
+                    body = await _bounded(answer, request.url.host, limit)
+                finally:
+                    await answer.aclose()
             return Response(
                 status=answer.status_code,
                 headers={name.lower(): value for name, value in answer.headers.items()},
@@ -272,20 +282,19 @@ class Http:
                 url=url,
             )
 
-    def _client(self, target: str) -> httpx.AsyncClient:
+    def _transport(self, target: str) -> httpx.AsyncBaseTransport:
         scheme, _, host = target.partition("://")
         direct = scheme == "http" or self._goes_direct(host.rpartition(":")[0])
         name = f"{scheme} {'direct' if direct else 'proxied'}"
-        if name not in self._clients:
-            self._clients[name] = httpx.AsyncClient(
-                verify=self._tls() if scheme == "https" else False,
-                proxy=None if direct else self._proxy,
-                trust_env=False,
-                follow_redirects=False,
-                timeout=self._timeout,
-                headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+        if name not in self._transports:
+            self._transports[name] = (
+                Connections(self._tls() if scheme == "https" else None)
+                if direct
+                else httpx.AsyncHTTPTransport(
+                    verify=self._tls(), proxy=self._proxy, trust_env=False
+                )
             )
-        return self._clients[name]
+        return self._transports[name]
 
     def _goes_direct(self, host: str) -> bool:
         if self._proxy is None or is_loopback(host):
@@ -346,28 +355,15 @@ def _dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-@contextlib.asynccontextmanager
-async def _stream(
-    client: httpx.AsyncClient,
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    content: str | None,
-) -> AsyncIterator[httpx.Response]:
-    body = None if content is None else content.encode()
-    async with client.stream(method, url, headers=dict(headers), content=body) as answer:
-        yield answer
-
-
-async def _bounded(answer: httpx.Response, limit: int) -> bytes:
+async def _bounded(answer: httpx.Response, host: str, limit: int) -> bytes:
     encoding = answer.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
-        raise BodyTooLarge(f"{answer.url.host} sent a compressed answer that was not asked for")
+        raise BodyTooLarge(f"{host} sent a compressed answer that was not asked for")
     body = bytearray()
     async for chunk in answer.aiter_raw():
         body += chunk
         if len(body) > limit:
-            raise BodyTooLarge(f"{answer.url.host} sent an answer of more than {limit} bytes")
+            raise BodyTooLarge(f"{host} sent an answer of more than {limit} bytes")
     return bytes(body)
 
 
