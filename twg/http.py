@@ -10,6 +10,7 @@ import base64
 import contextlib
 import json
 import math
+import socket
 import ssl
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -21,7 +22,8 @@ import httpx
 
 from guard.secret import Secret
 from twg.errors import ConfigError, NetworkError, ProtocolError
-from twg.transport import Connections
+from twg.transport import IDLE_SECONDS, Connections
+from twg.trust import context_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -169,6 +171,7 @@ class Http:
         user_agent: The User-Agent header.
         connect_seconds: Time limit for a connection.
         read_seconds: Time limit for each wait for bytes.
+        idle_seconds: After how long an unused connection is closed.
     """
 
     def __init__(
@@ -180,11 +183,13 @@ class Http:
         user_agent: str = "twg",
         connect_seconds: float = 10,
         read_seconds: float = 20,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._ca_bundle = ca_bundle
         self._proxy = proxy
         self._no_proxy = no_proxy
         self._user_agent = user_agent
+        self._idle_seconds = idle_seconds
         waits = httpx.Timeout(read_seconds, connect=connect_seconds)
         self._extensions = {"timeout": waits.as_dict()}
         # Certificates cost 20 ms: plain loopback calls do not pay for them.
@@ -287,14 +292,16 @@ class Http:
         direct = scheme == "http" or self._goes_direct(host.rpartition(":")[0])
         name = f"{scheme} {'direct' if direct else 'proxied'}"
         if name not in self._transports:
-            self._transports[name] = (
-                Connections(self._tls() if scheme == "https" else None)
-                if direct
-                else httpx.AsyncHTTPTransport(
-                    verify=self._tls(), proxy=self._proxy, trust_env=False
-                )
-            )
+            self._transports[name] = self._direct(scheme) if direct else self._proxied()
         return self._transports[name]
+
+    def _direct(self, scheme: str) -> httpx.AsyncBaseTransport:
+        tls = context_of(self._ca_bundle) if scheme == "https" else None
+        return Connections(tls, idle_seconds=self._idle_seconds)
+
+    def _proxied(self) -> httpx.AsyncBaseTransport:
+        tls = context_of(self._ca_bundle)
+        return httpx.AsyncHTTPTransport(verify=tls, proxy=self._proxy, trust_env=False)
 
     def _goes_direct(self, host: str) -> bool:
         if self._proxy is None or is_loopback(host):
@@ -303,25 +310,6 @@ class Http:
             rule == "*" or host == rule.lstrip(".") or host.endswith(f".{rule.lstrip('.')}")
             for rule in self._no_proxy
         )
-
-    def _tls(self) -> ssl.SSLContext:
-        if self._ca_bundle is not None:
-            try:
-                return _plain_context(str(self._ca_bundle))
-            except OSError as error:
-                why = error.strerror or "it holds no certificate"
-                raise ConfigError(f"[network] ca_bundle cannot be used: {why}") from error
-        import truststore  # noqa: PLC0415 - only for targets beyond this machine
-
-        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def _plain_context(ca_bundle: str) -> ssl.SSLContext:
-    # Not ssl.create_default_context: that one obeys SSLKEYLOGFILE.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(cafile=ca_bundle)
-    return context
 
 
 class _Revealing:
@@ -389,20 +377,23 @@ def _translated(host: str, deadline: float) -> Iterator[None]:
 
 
 def _connect_words(error: httpx.ConnectError) -> str:
-    text = " ".join(str(each) for each in _causes(error)).lower()
-    if "certificate" in text or "ssl" in text or "tls" in text:
-        return "its TLS certificate is not trusted, or TLS failed"
-    if "name or service" in text or "nodename" in text or "resolution" in text:
-        return "its name cannot be resolved"
-    if "refused" in text:
-        return "the connection was refused"
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "its TLS certificate is not trusted"
+        if isinstance(cause, ssl.SSLError):
+            return "TLS failed"
+        if isinstance(cause, socket.gaierror):
+            return "its name cannot be resolved"
+        if isinstance(cause, ConnectionRefusedError):
+            return "the connection was refused"
     return "no connection"
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what it came of; the system's own words are often the last's."""
-    while error is not None:
-        yield error
-        if isinstance(error, BaseExceptionGroup):
-            yield from error.exceptions
-        error = error.__cause__ or error.__context__
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it came of; the system's own is often the last."""
+    yield error
+    if isinstance(error, BaseExceptionGroup):  # one error for each address that was tried
+        for each in error.exceptions:
+            yield from _causes(each)
+    if error.__cause__ is not None:
+        yield from _causes(error.__cause__)

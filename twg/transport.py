@@ -163,7 +163,6 @@ class _Body(httpx.AsyncByteStream):
     def __init__(self, answer: httpcore.Response, give_back: Callable[[], Awaitable[None]]) -> None:
         self._answer = answer
         self._give_back = give_back
-        self._closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _as_httpx():
@@ -171,14 +170,10 @@ class _Body(httpx.AsyncByteStream):
                 yield chunk
 
     async def aclose(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        with anyio.CancelScope(shield=True):
-            try:
-                await self._answer.aclose()
-            finally:
-                await self._give_back()
+        try:
+            await self._answer.aclose()
+        finally:
+            await self._give_back()
 
 
 async def _take(origin: _Origin) -> httpcore.AsyncHTTPConnection | None:
