@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 THREADS = 8
 TASKS = 64
 PROCESSES = 256
-CALLS = 20_000
 
 
 def tell(**found: Any) -> None:
@@ -105,16 +104,22 @@ def _fork(work: Callable[[], object], set_ready: int, gate: int, open_gate: int)
 
 
 def per_call(work: Callable[[], object]) -> float:
-    """Return the seconds of one call, of many."""
-    began = time.perf_counter()
-    for _ in range(CALLS):
-        work()
-    return (time.perf_counter() - began) / CALLS
+    """Return the seconds of one call, of as many as a second holds."""
+    calls, began, took = 0, time.perf_counter(), 0.0
+    while took < 1:
+        for _ in range(100):
+            work()
+        calls += 100
+        took = time.perf_counter() - began
+    return took / calls
 
 
 async def per_await(work: Callable[[], Awaitable[object]]) -> float:
-    """Return the seconds of one awaited call, of many."""
-    began = time.perf_counter()
-    for _ in range(CALLS):
-        await work()
-    return (time.perf_counter() - began) / CALLS
+    """Return the seconds of one awaited call, of as many as a second holds."""
+    calls, began, took = 0, time.perf_counter(), 0.0
+    while took < 1:
+        for _ in range(100):
+            await work()
+        calls += 100
+        took = time.perf_counter() - began
+    return took / calls
