@@ -62,7 +62,7 @@ def many(peers: Peers) -> str:
         found = {
             "raw asyncio streams, 1000 at a time": peers.found(url, "streams", "many", MANY, MANY),
             "raw asyncio streams, 200 at a time": peers.found(url, "streams", "many", MANY, 200),
-            "**twg, durable and audited**": programs.ours(url, "many", MANY),
+            "twg, durable and audited": programs.ours(url, "many", MANY),
             "httpx.AsyncClient, gather": peers.found(url, "httpx", "many", MANY),
             "Authlib AsyncOAuth2Client, 200 at a time": peers.found(url, "authlib", "many", MANY),
         }
@@ -122,7 +122,7 @@ def fresh(peers: Peers) -> str:
     """Asking for a credential that is fresh."""
     with serving(0) as url:
         found = {
-            "**twg**, `TokenManager.get`": programs.ours(url, "fresh"),
+            "twg, `TokenManager.get`": programs.ours(url, "fresh"),
             "Authlib, `ensure_active_token`": peers.found(url, "authlib", "fresh"),
             "google-auth, `valid`": peers.found(url, "google-auth", "fresh"),
         }
