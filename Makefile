@@ -3,7 +3,7 @@
 #   make demo    the whole story on the local sandbox, in a minute
 #   make test    every test (PYTEST_ARGS="-k keyring" for some; with Node, the foreign server's too)
 #   make check   lint, format, types, import directions
-#   make bench   how long commands take to start
+#   make bench   speed and races beside other libraries, written to docs/benchmarks.md
 #   make picture record the session that the README shows
 #   make lock    pin the newest versions that pyproject.toml allows
 

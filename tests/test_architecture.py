@@ -25,7 +25,9 @@ MAY_IMPORT = {
     "twg": set(),
     "twg.errors": {"guard"},
     "twg.settings": FOUNDATION,
-    "twg.http": FOUNDATION,
+    "twg.transport": set(),
+    "twg.trust": FOUNDATION,
+    "twg.http": FOUNDATION | {"twg.transport", "twg.trust"},
     "twg.vault": FOUNDATION,
     "twg.oauth": FOUNDATION | {"twg.http"},
     "twg.products": FOUNDATION | {"twg.http", "twg.vault"},
@@ -59,7 +61,9 @@ REVEALS = {
 """How often `reveal` is called, by file: the only places where a secret is a plain string."""
 
 ONE_PLACE_ONLY = {
-    "httpx": {"twg/http.py", "twg/auth/bearer.py"},  # the latter is an `httpx.Auth`
+    # Also what carries its requests, and the `httpx.Auth` for programs.
+    "httpx": {"twg/http.py", "twg/transport.py", "twg/auth/bearer.py"},
+    "httpcore": {"twg/transport.py"},
     "keyring": {"twg/vault/keys.py"},
     "cryptography": {"twg/vault/sealed.py"},
     "prompt_toolkit": {"guard/prompt.py", "guard/terminal.py"},

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import json
 import math
+import socket
 import ssl
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -21,14 +22,17 @@ import httpx
 
 from guard.secret import Secret
 from twg.errors import ConfigError, NetworkError, ProtocolError
+from twg.transport import IDLE_SECONDS, Connections
+from twg.trust import context_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
 MAX_BODY: Final = 1024 * 1024
 MAX_JSON_DEPTH: Final = 64
+_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -176,6 +180,7 @@ class Http:
         user_agent: The User-Agent header.
         connect_seconds: Time limit for a connection.
         read_seconds: Time limit for each wait for bytes.
+        idle_seconds: After how long an unused connection is closed.
     """
 
     def __init__(
@@ -187,14 +192,17 @@ class Http:
         user_agent: str = "twg",
         connect_seconds: float = 10,
         read_seconds: float = 20,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._ca_bundle = ca_bundle
         self._proxy = proxy
         self._no_proxy = no_proxy
         self._user_agent = user_agent
-        self._timeout = httpx.Timeout(read_seconds, connect=connect_seconds)
-        # A client with certificates costs 20 ms: plain loopback calls do not pay for it.
-        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._idle_seconds = idle_seconds
+        waits = httpx.Timeout(read_seconds, connect=connect_seconds)
+        self._extensions = {"timeout": waits.as_dict()}
+        # Certificates cost 20 ms: plain loopback calls do not pay for them.
+        self._transports: dict[str, httpx.AsyncBaseTransport] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -210,9 +218,9 @@ class Http:
     async def aclose(self) -> None:
         """Close all connections, cancelled or not."""
         with anyio.CancelScope(shield=True):
-            for client in self._clients.values():
-                await client.aclose()
-            self._clients.clear()
+            for transport in self._transports.values():
+                await transport.aclose()
+            self._transports.clear()
 
     async def request(
         self,
@@ -253,10 +261,11 @@ class Http:
             BodyTooLarge: More than `limit` bytes.
         """
         target = origin(url)
-        client = self._client(target)
+        transport = self._transport(target)
         if query:
             url += ("&" if "?" in url else "?") + urlencode(query)
-        sent = {"User-Agent": self._user_agent, **(headers or {})}
+        sent = httpx.Headers({**_HEADERS, "User-Agent": self._user_agent})
+        sent.update(headers)
         secrets = _Revealing(target, pinned)
         content = None
         if form is not None:
@@ -272,8 +281,14 @@ class Http:
             sent["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         with _translated(urlsplit(url).netloc, deadline):
             with anyio.fail_after(deadline):
-                async with _stream(client, method, url, sent, content) as answer:
-                    body = await _bounded(answer, limit)
+                request = httpx.Request(
+                    method, url, headers=sent, content=content, extensions=self._extensions
+                )
+                answer = await transport.handle_async_request(request)
+                try:
+                    body = await _bounded(answer, request.url.host, limit)
+                finally:
+                    await answer.aclose()
             return Response(
                 status=answer.status_code,
                 headers={name.lower(): value for name, value in answer.headers.items()},
@@ -281,20 +296,21 @@ class Http:
                 url=url,
             )
 
-    def _client(self, target: str) -> httpx.AsyncClient:
+    def _transport(self, target: str) -> httpx.AsyncBaseTransport:
         scheme, _, host = target.partition("://")
         direct = scheme == "http" or self._goes_direct(host.rpartition(":")[0])
         name = f"{scheme} {'direct' if direct else 'proxied'}"
-        if name not in self._clients:
-            self._clients[name] = httpx.AsyncClient(
-                verify=self._tls() if scheme == "https" else False,
-                proxy=None if direct else self._proxy,
-                trust_env=False,
-                follow_redirects=False,
-                timeout=self._timeout,
-                headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-            )
-        return self._clients[name]
+        if name not in self._transports:
+            self._transports[name] = self._direct(scheme) if direct else self._proxied()
+        return self._transports[name]
+
+    def _direct(self, scheme: str) -> httpx.AsyncBaseTransport:
+        tls = context_of(self._ca_bundle) if scheme == "https" else None
+        return Connections(tls, idle_seconds=self._idle_seconds)
+
+    def _proxied(self) -> httpx.AsyncBaseTransport:
+        tls = context_of(self._ca_bundle)
+        return httpx.AsyncHTTPTransport(verify=tls, proxy=self._proxy, trust_env=False)
 
     def _goes_direct(self, host: str) -> bool:
         if self._proxy is None or is_loopback(host):
@@ -303,25 +319,6 @@ class Http:
             rule == "*" or host == rule.lstrip(".") or host.endswith(f".{rule.lstrip('.')}")
             for rule in self._no_proxy
         )
-
-    def _tls(self) -> ssl.SSLContext:
-        if self._ca_bundle is not None:
-            try:
-                return _plain_context(str(self._ca_bundle))
-            except OSError as error:
-                why = error.strerror or "it holds no certificate"
-                raise ConfigError(f"[network] ca_bundle cannot be used: {why}") from error
-        import truststore  # noqa: PLC0415 - only for targets beyond this machine
-
-        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def _plain_context(ca_bundle: str) -> ssl.SSLContext:
-    # Not ssl.create_default_context: that one obeys SSLKEYLOGFILE.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(cafile=ca_bundle)
-    return context
 
 
 class _Revealing:
@@ -355,28 +352,15 @@ def _dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-@contextlib.asynccontextmanager
-async def _stream(
-    client: httpx.AsyncClient,
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    content: str | None,
-) -> AsyncIterator[httpx.Response]:
-    body = None if content is None else content.encode()
-    async with client.stream(method, url, headers=dict(headers), content=body) as answer:
-        yield answer
-
-
-async def _bounded(answer: httpx.Response, limit: int) -> bytes:
+async def _bounded(answer: httpx.Response, host: str, limit: int) -> bytes:
     encoding = answer.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
-        raise BodyTooLarge(f"{answer.url.host} sent a compressed answer that was not asked for")
+        raise BodyTooLarge(f"{host} sent a compressed answer that was not asked for")
     body = bytearray()
     async for chunk in answer.aiter_raw():
         body += chunk
         if len(body) > limit:
-            raise BodyTooLarge(f"{answer.url.host} sent an answer of more than {limit} bytes")
+            raise BodyTooLarge(f"{host} sent an answer of more than {limit} bytes")
     return bytes(body)
 
 
@@ -402,20 +386,23 @@ def _translated(host: str, deadline: float) -> Iterator[None]:
 
 
 def _connect_words(error: httpx.ConnectError) -> str:
-    text = " ".join(str(each) for each in _causes(error)).lower()
-    if "certificate" in text or "ssl" in text or "tls" in text:
-        return "its TLS certificate is not trusted, or TLS failed"
-    if "name or service" in text or "nodename" in text or "resolution" in text:
-        return "its name cannot be resolved"
-    if "refused" in text:
-        return "the connection was refused"
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "its TLS certificate is not trusted"
+        if isinstance(cause, ssl.SSLError):
+            return "TLS failed"
+        if isinstance(cause, socket.gaierror):
+            return "its name cannot be resolved"
+        if isinstance(cause, ConnectionRefusedError):
+            return "the connection was refused"
     return "no connection"
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what it came of; the system's own words are often the last's."""
-    while error is not None:
-        yield error
-        if isinstance(error, BaseExceptionGroup):
-            yield from error.exceptions
-        error = error.__cause__ or error.__context__
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it came of; the system's own is often the last."""
+    yield error
+    if isinstance(error, BaseExceptionGroup):  # one error for each address that was tried
+        for each in error.exceptions:
+            yield from _causes(each)
+    if error.__cause__ is not None:
+        yield from _causes(error.__cause__)

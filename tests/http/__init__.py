@@ -1,0 +1,1 @@
+"""Tests of the one module that speaks HTTP, on real sockets."""
