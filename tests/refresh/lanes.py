@@ -1,0 +1,129 @@
+"""Processes that renew at a rotating server while they are looked at, one after the other."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import sys
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.oauth.servers import serving
+from tests.refresh.rotating import RotatingServer, signed_in
+from tests.refresh.tracing import CALLS, calls, strace
+from tests.refresh.workers import BESIDE
+from tests.rigs.parts import search_path
+from tests.rigs.programs import line_with, running
+from tests.vault.samples import opened, store_at
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from anyio.abc import Process
+
+    from tests.oauth.servers import Server
+    from tests.refresh.tracing import Call
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What came of a process that was looked at.
+
+    Attributes:
+        calls: Its system calls, in order; only those of one thread if only that was looked at.
+        said: What it said of its renewal.
+        status: How it ended, a signal as a negative number.
+    """
+
+    calls: list[Call]
+    said: str
+    status: int
+
+
+@dataclass(kw_only=True)
+class Lane:
+    """One server, and processes that renew there, each on a copy of the same store.
+
+    Attributes:
+        server: The server.
+        model: What it knows now.
+        directory: Where the stores are.
+        worker: The process that forks the others.
+    """
+
+    server: Server
+    model: RotatingServer
+    directory: Path
+    worker: Process
+    _used: int = 0
+
+    def __post_init__(self) -> None:
+        self._beginning = copy.deepcopy(self.model)
+
+    def fresh_root(self) -> Path:
+        """Return a new store with two sign-ins, at a server that knows them and nothing else."""
+        self._used += 1
+        root = self.directory / f"run-{self._used}"
+        shutil.copytree(self.directory / "beginning", root)
+        self.model = copy.deepcopy(self._beginning)
+        self.model.serve_on(self.server)
+        return root
+
+    async def look(self, root: Path, thread: int | None, *options: str) -> tuple[Looked, object]:
+        """Let a process renew while strace looks at it.
+
+        Args:
+            root: Its store.
+            thread: The place of the only thread to look at; None for all.
+            options: Of strace, such as an injection.
+
+        Returns:
+            What came of it, and the other profile's credential as it was before.
+        """
+        record = root / "trace"
+        await self._tell(str(root))
+        threads = [int(each) for each in (await line_with(self.worker, "ready")).split()[1:]]
+        beside = opened(await store_at(root).read(BESIDE))
+        tracing = ["-f", *options] if thread is None else options
+        async with strace(threads[thread or 0], record, "-e", f"trace={CALLS}", *tracing):
+            await self._tell("go")
+            said, _, status = (await self._until_ended()).rpartition("ended ")
+        only = threads if thread is None else [threads[thread]]
+        found = Looked(calls=calls(record, root, only), said=said.strip(), status=int(status))
+        return found, beside
+
+    async def _tell(self, line: str) -> None:
+        assert self.worker.stdin is not None
+        await self.worker.stdin.send(f"{line}\n".encode())
+
+    async def _until_ended(self) -> str:
+        assert self.worker.stdout is not None
+        said = ""
+        while "ended " not in said or not said.endswith("\n"):
+            said += (await self.worker.stdout.receive()).decode()
+        return said
+
+
+@asynccontextmanager
+async def lane(directory: Path, *, leeway: float = 0.0) -> AsyncIterator[Lane]:
+    """Run a server, lenient for `leeway` seconds, and a process that is ready to fork others."""
+    argv = [sys.executable, "-m", "tests.refresh.workers", str(directory / "warm")]
+    env = {"PATH": search_path(), "PYTHONPATH": str(REPOSITORY)}
+    async with serving() as server:
+        model = RotatingServer(time.time, leeway)
+        model.serve_on(server)
+        for name in ("warm", "beginning"):
+            store = store_at(directory / name)
+            for profile in (BESIDE, "default"):
+                await store.save(signed_in(model, server.url, profile, time.time()), expected=0)
+        async with running(argv, env) as worker:
+            running_lane = Lane(server=server, model=model, directory=directory, worker=worker)
+            await line_with(worker, "ready")
+            await running_lane._tell("go")
+            await line_with(worker, "warm")
+            yield running_lane

@@ -1,0 +1,130 @@
+"""Looks at a process's system calls with strace, and ends it, or fails a call, at one of them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from tests.rigs.parts import missing, program
+from tests.rigs.programs import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+CALLS = (
+    "openat,write,?pwrite64,fsync,fdatasync,?rename,renameat,renameat2,?link,linkat,"
+    "?unlink,unlinkat,?mkdir,mkdirat,?chmod,fchmod,ftruncate,flock,"
+    "connect,sendto,sendmsg,recvfrom,recvmsg"
+)
+"""Whatever changes files or talks to others; `?` for those that not every machine has."""
+
+_CALL = re.compile(r"^(\d+) +(\w+)\((.*)$")
+_RESUMED = re.compile(r"^(\d+) +<\.\.\. (\w+) resumed>(.*)$")
+_RANDOM = re.compile(r"\.[0-9a-f]{12}\.tmp|(?<=-)[0-9a-f]{16}(?=\.)")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One system call of a traced process.
+
+    Attributes:
+        thread: The thread's place among all, in the order of their numbers.
+        name: The call.
+        number: Which call of that name it is in that thread, from 1.
+        what: The call on what, in words that are the same in every run.
+        changes: It succeeded, and left something on the disk or the wire.
+    """
+
+    thread: int
+    name: str
+    number: int
+    what: str
+    changes: bool
+
+
+@asynccontextmanager
+async def strace(process_or_thread: int, record: Path, *options: str) -> AsyncIterator[None]:
+    """Trace a thread, or with ``-f`` all of its process, from inside the context until it ends.
+
+    Skips the test where strace is missing or may not do this.
+    """
+    # With -s 0 no data is recorded: there are tokens in it.
+    argv = [program("strace"), "-yy", "-s", "0", "-o", str(record), *options]
+    argv += ["-p", str(process_or_thread)]
+    async with await anyio.open_process(
+        argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as tracer:
+        await _attached(tracer)
+        yield
+        with anyio.fail_after(PATIENCE):
+            await tracer.wait()
+
+
+async def _attached(tracer: anyio.abc.Process) -> None:
+    said = b""
+    if tracer.stderr is not None:
+        with anyio.fail_after(PATIENCE):
+            async for chunk in tracer.stderr:
+                said += chunk
+                if b" attached" in said:
+                    return
+    missing(f"strace cannot trace here: {said.decode().strip()}")
+
+
+def calls(record: Path, root: Path, threads: list[int]) -> list[Call]:
+    """Read what strace recorded, in order, of `root` and of TCP."""
+    counts: dict[tuple[int, str], int] = {}
+    found = []
+    for thread, name, rest in _whole_lines(record.read_text(), threads[0]):
+        key = (thread, name)
+        counts[key] = counts.get(key, 0) + 1
+        if str(root) in rest or "<TCP:" in rest:
+            what = f"{name} {_what(rest, root)}"
+            found.append(Call(threads.index(thread), name, counts[key], what, _changes(name, rest)))
+    return found
+
+
+def _whole_lines(text: str, only_thread: int) -> Iterator[tuple[int, str, str]]:
+    begun: dict[int, tuple[str, str]] = {}
+    for recorded in text.splitlines():
+        # Without -f there is no thread's number in front.
+        line = recorded if recorded[:1].isdigit() else f"{only_thread} {recorded}"
+        if match := _RESUMED.match(line):
+            thread = int(match[1])
+            name, rest = begun.pop(thread)
+            yield thread, name, rest + match[3]
+        elif match := _CALL.match(line):
+            thread, name, rest = int(match[1]), match[2], match[3]
+            if rest.endswith(" <unfinished ...>"):
+                begun[thread] = name, rest
+            else:
+                yield thread, name, rest
+    for thread, (name, rest) in begun.items():
+        yield thread, name, rest
+
+
+def _changes(name: str, rest: str) -> bool:
+    if name in {"connect", "sendto", "sendmsg", "recvfrom", "recvmsg"}:
+        return "<TCP:" in rest and "EAGAIN" not in rest
+    if " = -1 " in rest:
+        return False
+    return name != "openat" or "O_CREAT|O_EXCL" in rest
+
+
+def _what(rest: str, root: Path) -> str:
+    """Return what a call is about: paths below `root`, or the peer."""
+    if "<TCP:" in rest:
+        return "the server"
+    paths = list(dict.fromkeys(re.findall(re.escape(str(root)) + r"/([^>\"]+)", rest)))
+    words = " to ".join(_RANDOM.sub(_star, path) for path in paths)
+    return f"{words} (let go)" if "LOCK_UN" in rest else words
+
+
+def _star(match: re.Match[str]) -> str:
+    return ".*.tmp" if match[0].endswith(".tmp") else "*"
