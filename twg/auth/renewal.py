@@ -152,6 +152,7 @@ class Renewer:
             if pause is None:
                 raise
         await anyio.sleep(pause)
+        await self._store.prove_replaceable()  # the disk may have filled meanwhile
         # The answer may have been lost after the server had rotated: the same token, once more.
         return await self._exchange(credential, doubtful=True)
 
