@@ -11,13 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tests.auth.parts import Clock, access_of
 from tests.oauth.servers import serving
-from tests.refresh.rotating import RotatingServer, signed_in
+from tests.refresh.rotating import LIFETIME, RotatingServer, refresh_of, signed_in
 from tests.refresh.tracing import CALLS, calls, strace
-from tests.refresh.workers import BESIDE
+from tests.refresh.workers import BESIDE, audited_custody, audited_store
 from tests.rigs.parts import search_path
 from tests.rigs.programs import line_with, running
 from tests.vault.samples import opened, store_at
+from twg.auth.tokens import TokenManager
+from twg.errors import AuthExpired, TwgError
+from twg.http import Http
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,6 +34,9 @@ if TYPE_CHECKING:
     from tests.refresh.tracing import Call
 
 REPOSITORY = Path(__file__).parents[2]
+SENT = "sendto the server"
+SAVED = "rename config/.auth.conf.*.tmp to config/auth.conf"
+CUT_OFF = "never arrived|cut off"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,3 +136,46 @@ async def lane(directory: Path, *, leeway: float = 0.0) -> AsyncIterator[Lane]:
             await running_lane._tell("go")
             await line_with(worker, "warm")
             yield running_lane
+
+
+async def steps_of(first: Lane) -> list[Call]:
+    """Return the calls of a renewal that goes through."""
+    looked, _ = await first.look(first.fresh_root(), None)
+    assert (looked.said, looked.status) == ("renewed", 0)
+    steps = [call for call in looked.calls if call.changes and not _is_records_lock(call)]
+    assert {SENT, SAVED, "connect the server", "recvfrom the server", "fsync config"} <= {
+        step.what for step in steps
+    }
+    return steps
+
+
+def _is_records_lock(call: Call) -> bool:
+    # Taken and let go with each record, by the same means as the store's own locks.
+    return call.name == "flock" and "audit" in call.what
+
+
+async def next_get(one: Lane, root: Path) -> str:
+    """Be the next process, once the token has expired, and tell what it gets."""
+    custody = audited_custody(root)
+    store = audited_store(root, custody)
+    clock = Clock(time.time() + 2 * LIFETIME)  # expired by then, whichever token it is
+    async with (
+        Http() as http,
+        TokenManager(store=store, http=http, custody=custody, clock=clock) as manager,
+    ):
+        before = len(one.model.received)
+        try:
+            renewed = await manager.get("default")
+        except AuthExpired as error:
+            with pytest.raises(AuthExpired, match=CUT_OFF):
+                raise
+            kept = await store.read("default")
+            assert kept is not None
+            assert kept.refused is not None
+            return f"sign in again: {error}"
+        except TwgError as error:
+            return f"sign in lost for nothing: {error}"
+    assert access_of(renewed).startswith("access-default-")
+    assert one.model.honours(refresh_of(renewed))
+    assert len(one.model.received) == before + 1
+    return "works"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,14 +10,10 @@ import anyio
 import pytest
 
 from guard.audit import load_or_create_key, verify
-from tests.auth.parts import Clock, access_of
-from tests.refresh.lanes import lane
+from tests.refresh.lanes import SAVED, SENT, lane, next_get, steps_of
 from tests.refresh.rotating import LIFETIME, refresh_of
-from tests.refresh.workers import BESIDE, audited_custody, audited_store
+from tests.refresh.workers import BESIDE
 from tests.vault.samples import opened, store_at
-from twg.auth.tokens import TokenManager
-from twg.errors import AuthExpired, TwgError
-from twg.http import Http
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +27,6 @@ pytestmark = pytest.mark.slow
 LANES = 2
 TRIES = 3
 """How often a process is started anew if its calls came in another order than in the first run."""
-SENT = "sendto the server"
-SAVED = "rename config/.auth.conf.*.tmp to config/auth.conf"
-CUT_OFF = "never arrived|cut off"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +55,7 @@ async def test_a_renewal_killed_at_any_system_call_is_gone_on_with(
     """H-D2: without a person whenever the server still honours the token on disk."""
     rows: list[Row] = []
     async with lane(tmp_path / "lane-0") as first:
-        steps = await _steps(first)
+        steps = await steps_of(first)
         waiting = list(enumerate(steps))
         async with anyio.create_task_group() as tasks:
             for number in range(1, LANES):
@@ -88,27 +80,11 @@ async def test_where_the_server_takes_a_token_twice_for_a_while_no_kill_needs_a_
     """H-D2: the token on disk is tried again, as long as nobody has refused it."""
     rows: list[Row] = []
     async with lane(tmp_path, leeway=LIFETIME) as one:
-        steps = await _steps(one)
+        steps = await steps_of(one)
         last_sent = max(place for place, step in enumerate(steps) if step.what == SENT)
         answered = steps[last_sent + 1 :: 4]
         await _kill_all(one, list(enumerate(answered)), rows)
     assert [row.outcome for row in rows] == ["works"] * len(answered)
-
-
-async def _steps(first: Lane) -> list[Call]:
-    """Return the calls of a renewal that goes through."""
-    looked, _ = await first.look(first.fresh_root(), None)
-    assert (looked.said, looked.status) == ("renewed", 0)
-    steps = [call for call in looked.calls if call.changes and not _is_records_lock(call)]
-    assert {SENT, SAVED, "connect the server", "recvfrom the server", "fsync config"} <= {
-        step.what for step in steps
-    }
-    return steps
-
-
-def _is_records_lock(call: Call) -> bool:
-    # Taken and let go with each record, by the same means as the store's own locks.
-    return call.name == "flock" and "audit" in call.what
 
 
 async def _another_lane(directory: Path, waiting: list[tuple[int, Call]], rows: list[Row]) -> None:
@@ -145,36 +121,10 @@ async def _gone_on_with(one: Lane, place: int, call: Call, root: Path, beside: o
     assert opened(found[BESIDE]) == beside
     token = refresh_of(found["default"])
     honoured = one.model.honours(token)
-    outcome = await _next_get(one, root)
+    outcome = await next_get(one, root)
 
     assert opened(await store_at(root).read(BESIDE)) == beside
     # The record goes on too: a torn line was mended, none is missing.
     assert verify(root / "state" / "audit.jsonl", load_or_create_key(root / "state" / "audit.key"))
     assert honoured or token in one.model.reused
     return Row(place=place, call=call, honoured=honoured, outcome=outcome)
-
-
-async def _next_get(one: Lane, root: Path) -> str:
-    custody = audited_custody(root)
-    store = audited_store(root, custody)
-    clock = Clock(time.time() + 2 * LIFETIME)  # expired by then, whichever token it is
-    async with (
-        Http() as http,
-        TokenManager(store=store, http=http, custody=custody, clock=clock) as manager,
-    ):
-        before = len(one.model.received)
-        try:
-            renewed = await manager.get("default")
-        except AuthExpired as error:
-            with pytest.raises(AuthExpired, match=CUT_OFF):
-                raise
-            kept = await store.read("default")
-            assert kept is not None
-            assert kept.refused is not None
-            return f"sign in again: {error}"
-        except TwgError as error:
-            return f"sign in lost for nothing: {error}"
-    assert access_of(renewed).startswith("access-default-")
-    assert one.model.honours(refresh_of(renewed))
-    assert len(one.model.received) == before + 1
-    return "works"

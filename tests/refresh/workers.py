@@ -14,6 +14,7 @@ from pathlib import Path
 
 from guard.audit import Actor, AuditLog, load_or_create_key
 from guard.custody import Custody
+from guard.errors import GuardError
 from guard.scrub import Scrubber
 from twg.auth.tokens import TokenManager
 from twg.errors import TwgError
@@ -76,8 +77,8 @@ async def renew(root: Path) -> None:
         next_line()
         try:
             await manager.renew("default", force=True)
-        except TwgError as error:
-            say(f"failed {error.code} {error}")
+        except (TwgError, GuardError) as error:
+            say(f"failed {getattr(error, 'code', type(error).__name__)} {error}")
         else:
             say("renewed")
 
