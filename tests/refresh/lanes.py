@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.auth.parts import Clock, access_of
+from tests.auth.parts import access_of
 from tests.oauth.servers import serving
-from tests.refresh.rotating import LIFETIME, RotatingServer, refresh_of, signed_in
+from tests.refresh.rotating import RotatingServer, refresh_of, signed_in
 from tests.refresh.tracing import CALLS, calls, strace
 from tests.refresh.workers import BESIDE, audited_custody, audited_store
 from tests.rigs.parts import search_path
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[2]
 SENT = "sendto the server"
 SAVED = "rename config/.auth.conf.*.tmp to config/auth.conf"
+WORKS = "works"
+SIGN_IN_AGAIN = "sign in again"
 CUT_OFF = "never arrived|cut off"
 
 
@@ -155,27 +157,24 @@ def _is_records_lock(call: Call) -> bool:
 
 
 async def next_get(one: Lane, root: Path) -> str:
-    """Be the next process, once the token has expired, and tell what it gets."""
+    """Be the next process, get and renew, and tell what came of it."""
     custody = audited_custody(root)
     store = audited_store(root, custody)
-    clock = Clock(time.time() + 2 * LIFETIME)  # expired by then, whichever token it is
-    async with (
-        Http() as http,
-        TokenManager(store=store, http=http, custody=custody, clock=clock) as manager,
-    ):
+    async with Http() as http, TokenManager(store=store, http=http, custody=custody) as manager:
         before = len(one.model.received)
         try:
-            renewed = await manager.get("default")
+            await manager.get("default")
+            renewed = await manager.renew("default", force=True)
         except AuthExpired as error:
             with pytest.raises(AuthExpired, match=CUT_OFF):
                 raise
             kept = await store.read("default")
             assert kept is not None
             assert kept.refused is not None
-            return f"sign in again: {error}"
+            return f"{SIGN_IN_AGAIN}: {error}"
         except TwgError as error:
-            return f"sign in lost for nothing: {error}"
+            return f"{error.code}: {error}"
     assert access_of(renewed).startswith("access-default-")
     assert one.model.honours(refresh_of(renewed))
     assert len(one.model.received) == before + 1
-    return "works"
+    return WORKS

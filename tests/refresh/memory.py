@@ -89,6 +89,10 @@ class MemoryStore:
         self._life = life
         self._lease_seconds = lease_seconds
 
+    def peek(self, profile: str) -> Credential | None:
+        self._life.check()
+        return self._disk.credentials.get(profile)
+
     async def read(self, profile: str) -> Credential | None:
         await self._step()
         return self._disk.credentials.get(profile)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from tests.auth.parts import TOKEN, Clock, stored
+from tests.auth.parts import TOKEN, stored
 from tests.oauth.servers import document, page, reset, serving, status
 from tests.refresh.lanes import REPOSITORY
 from tests.refresh.rotating import RotatingServer, refresh_of, signed_in
@@ -155,18 +155,15 @@ class Soak:
         return ended
 
     async def check_all(self) -> None:
-        """Get every token once more, from a server that has become honest."""
+        """Renew every token once more, at a server that has become honest."""
         self.model.serve_on(self.server)
         store = store_at(self.root)
-        clock = Clock(time.time() + 2 * LIFETIME)
-        async with (
-            Http() as http,
-            TokenManager(store=store, http=http, custody=custody_of(Ear()), clock=clock) as manager,
-        ):
+        custody = custody_of(Ear())
+        async with Http() as http, TokenManager(store=store, http=http, custody=custody) as manager:
             for profile in PROFILES:
                 works = self.model.honours(refresh_of(await stored(store, profile)))
                 try:
-                    await manager.get(profile)
+                    await manager.renew(profile, force=True)
                 except AuthError as error:
                     if works:
                         self.wrong.append(f"{profile} in the end: {error}")

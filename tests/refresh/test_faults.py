@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from tests.refresh.lanes import SENT, lane, next_get, steps_of
+from tests.refresh.lanes import SENT, WORKS, lane, next_get, steps_of
 from tests.refresh.rotating import refresh_of
 from tests.refresh.workers import BESIDE
 from tests.vault.samples import opened, store_at
@@ -117,7 +117,7 @@ async def _try(one: Lane, case: Case) -> str:
     honoured = one.model.honours(refresh_of(found))
     outcome = await next_get(one, root)
     told = looked.said.replace(str(root), "…")
-    assert honoured is (outcome == "works"), told
+    assert honoured is (outcome == WORKS), told
 
     if case.of_the_store and not case.sent:
         assert looked.said.startswith("failed STORE_UNWRITABLE")

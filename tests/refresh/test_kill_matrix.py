@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from guard.audit import load_or_create_key, verify
-from tests.refresh.lanes import SAVED, SENT, lane, next_get, steps_of
+from tests.refresh.lanes import SAVED, SENT, SIGN_IN_AGAIN, WORKS, lane, next_get, steps_of
 from tests.refresh.rotating import LIFETIME, refresh_of
 from tests.refresh.workers import BESIDE
 from tests.vault.samples import opened, store_at
@@ -67,10 +67,11 @@ async def test_a_renewal_killed_at_any_system_call_is_gone_on_with(
     (tmp_path / "kill-matrix.txt").write_text("\n".join(table))
 
     assert len(rows) == len(steps)
-    assert [str(row) for row in rows if row.honoured is row.outcome.startswith("sign in")] == []
-    in_doubt = [row.place for row in rows if row.outcome.startswith("sign in")]
+    assert [str(row) for row in rows if row.honoured is not (row.outcome == WORKS)] == []
+    in_doubt = [row.place for row in rows if row.outcome.startswith(SIGN_IN_AGAIN)]
     last_sent = max(place for place, step in enumerate(steps) if step.what == SENT)
     saved = max(place for place, step in enumerate(steps) if step.what == SAVED)
+    assert [str(row) for row in rows if row.place not in in_doubt and not row.honoured] == []
     assert in_doubt == list(range(last_sent + 1, saved + 1))
 
 
@@ -84,7 +85,7 @@ async def test_where_the_server_takes_a_token_twice_for_a_while_no_kill_needs_a_
         last_sent = max(place for place, step in enumerate(steps) if step.what == SENT)
         answered = steps[last_sent + 1 :: 4]
         await _kill_all(one, list(enumerate(answered)), rows)
-    assert [row.outcome for row in rows] == ["works"] * len(answered)
+    assert [row.outcome for row in rows] == [WORKS] * len(answered)
 
 
 async def _another_lane(directory: Path, waiting: list[tuple[int, Call]], rows: list[Row]) -> None:

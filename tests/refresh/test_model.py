@@ -256,6 +256,7 @@ class Renewals(RuleBasedStateMachine):
         before = self.world.disk.credentials.get(profile)
         if before is None:
             return
+        self.world.run(asyncio.sleep(2 * LIFETIME))  # it has expired, whoever asks
         works = before.refused is None and honoured(self.world, before)
         sent = [each for each in self.world.all_requests if each.token == refresh_of(before)]
         spent = any(each.answer is not None and each.answer[0] == OK for each in sent)
