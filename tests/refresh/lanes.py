@@ -8,7 +8,6 @@ import sys
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +15,7 @@ import pytest
 from tests.auth.parts import access_of
 from tests.oauth.servers import serving
 from tests.refresh.rotating import RotatingServer, refresh_of, signed_in
-from tests.refresh.tracing import CALLS, calls, strace
+from tests.refresh.tracing import CALLS, REPOSITORY, calls, kill_at, strace
 from tests.refresh.workers import BESIDE, audited_custody, audited_store
 from tests.rigs.parts import search_path
 from tests.rigs.programs import line_with, running
@@ -27,13 +26,13 @@ from twg.http import Http
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from anyio.abc import Process
 
     from tests.oauth.servers import Server
     from tests.refresh.tracing import Call
 
-REPOSITORY = Path(__file__).parents[2]
 SENT = "sendto the server"
 SAVED = "rename config/.auth.conf.*.tmp to config/auth.conf"
 WORKS = "works"
@@ -107,6 +106,16 @@ class Lane:
         only = threads if thread is None else [threads[thread]]
         found = Looked(calls=calls(record, root, only), said=said.strip(), status=int(status))
         return found, beside
+
+    async def kill(self, root: Path, call: Call) -> tuple[Looked, object]:
+        """Let a process renew, and end it before that call; return as `look` does."""
+        await self._tell(str(root))
+        process = int((await line_with(self.worker, "ready")).split()[1])
+        beside = opened(await store_at(root).read(BESIDE))
+        async with kill_at(process, call.place):
+            await self._tell("go")
+            said, _, status = (await self._until_ended()).rpartition("ended ")
+        return Looked(calls=[], said=said.strip(), status=int(status)), beside
 
     async def _tell(self, line: str) -> None:
         assert self.worker.stdin is not None

@@ -23,9 +23,9 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tests.auth.parts import TOKEN, stored
 from tests.oauth.servers import document, page, reset, serving, status
-from tests.refresh.lanes import REPOSITORY
 from tests.refresh.rotating import RotatingServer, refresh_of, signed_in
 from tests.refresh.soaked import PROFILES
+from tests.refresh.tracing import REPOSITORY
 from tests.rigs.parts import search_path
 from tests.rigs.programs import line_with, running
 from tests.vault.samples import Ear, custody_of, store_at

@@ -15,7 +15,7 @@ from tests.auth.conftest import sandbox, shared_sandboxes
 from tests.auth.parts import DUE, EXPIRED, NOW, issued_by, plain, stored
 from tests.auth.workers import fingerprint
 from tests.refresh.crowd import issued
-from tests.refresh.lanes import REPOSITORY
+from tests.refresh.tracing import REPOSITORY
 from tests.rigs.browser import chromium
 from tests.rigs.client import Client, callback_listener, parameters_of
 from tests.rigs.oidc_rig import PUBLIC_CLIENT, oidc_provider

@@ -19,14 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.refresh.lanes import Lane, Looked
+    from tests.refresh.lanes import Lane
     from tests.refresh.tracing import Call
 
 pytestmark = pytest.mark.slow
 
 LANES = 2
-TRIES = 3
-"""How often a process is started anew if its calls came in another order than in the first run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,20 +98,10 @@ async def _kill_all(one: Lane, waiting: list[tuple[int, Call]], rows: list[Row])
 
 
 async def _kill_at(one: Lane, place: int, call: Call) -> Row:
-    for _ in range(TRIES):
-        root = one.fresh_root()
-        looked, beside = await one.look(
-            root, call.thread, "-e", f"inject={call.name}:signal=KILL:when={call.number}"
-        )
-        if _was_hit(looked, call):
-            assert looked.said == ""
-            return await _gone_on_with(one, place, call, root, beside)
-    raise AssertionError(f"no process came to its call {call}")
-
-
-def _was_hit(looked: Looked, call: Call) -> bool:
-    last = looked.calls[-1] if looked.calls else None
-    return looked.status == -signal.SIGKILL and last is not None and last.what == call.what
+    root = one.fresh_root()
+    looked, beside = await one.kill(root, call)
+    assert (looked.status, looked.said) == (-signal.SIGKILL, "")
+    return await _gone_on_with(one, place, call, root, beside)
 
 
 async def _gone_on_with(one: Lane, place: int, call: Call, root: Path, beside: object) -> Row:

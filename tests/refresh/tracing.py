@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,9 +16,11 @@ from tests.rigs.parts import missing, program
 from tests.rigs.programs import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator
 
+    from anyio.abc import Process
+
+REPOSITORY = Path(__file__).parents[2]
 CALLS = (
     "openat,write,?pwrite64,fsync,fdatasync,?rename,renameat,renameat2,?link,linkat,"
     "?unlink,unlinkat,?mkdir,mkdirat,?chmod,fchmod,ftruncate,flock,"
@@ -37,6 +41,7 @@ class Call:
         thread: The thread's place among all, in the order of their numbers.
         name: The call.
         number: Which call of that name it is in that thread, from 1.
+        place: Which of all recorded calls of the process it is, from 1.
         what: The call on what, in words that are the same in every run.
         changes: It succeeded, and left something on the disk or the wire.
     """
@@ -44,6 +49,7 @@ class Call:
     thread: int
     name: str
     number: int
+    place: int
     what: str
     changes: bool
 
@@ -56,9 +62,21 @@ async def strace(process_or_thread: int, record: Path, *options: str) -> AsyncIt
     """
     # With -s 0 no data is recorded: there are tokens in it.
     argv = [program("strace"), "-yy", "-s", "0", "-o", str(record), *options]
-    argv += ["-p", str(process_or_thread)]
+    async with _tracer([*argv, "-p", str(process_or_thread)]):
+        yield
+
+
+@asynccontextmanager
+async def kill_at(process: int, place: int) -> AsyncIterator[None]:
+    """Look at a process from inside the context, and end it at the call of that place."""
+    async with _tracer([sys.executable, "-m", "tests.refresh.killer", str(process), str(place)]):
+        yield
+
+
+@asynccontextmanager
+async def _tracer(argv: list[str]) -> AsyncIterator[None]:
     async with await anyio.open_process(
-        argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+        argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=REPOSITORY
     ) as tracer:
         await _attached(tracer)
         yield
@@ -66,7 +84,7 @@ async def strace(process_or_thread: int, record: Path, *options: str) -> AsyncIt
             await tracer.wait()
 
 
-async def _attached(tracer: anyio.abc.Process) -> None:
+async def _attached(tracer: Process) -> None:
     said = b""
     if tracer.stderr is not None:
         with anyio.fail_after(PATIENCE):
@@ -74,39 +92,43 @@ async def _attached(tracer: anyio.abc.Process) -> None:
                 said += chunk
                 if b" attached" in said:
                     return
-    missing(f"strace cannot trace here: {said.decode().strip()}")
+    missing(f"nobody may be traced here: {said.decode().strip()}")
 
 
 def calls(record: Path, root: Path, threads: list[int]) -> list[Call]:
     """Read what strace recorded, in order, of `root` and of TCP."""
+    threads = list(threads)
     counts: dict[tuple[int, str], int] = {}
     found = []
-    for thread, name, rest in _whole_lines(record.read_text(), threads[0]):
-        key = (thread, name)
-        counts[key] = counts.get(key, 0) + 1
+    lines = _whole_lines(record.read_text(), threads[0])
+    for place, (thread, name, rest) in enumerate(lines, start=1):
+        if thread not in threads:
+            threads.append(thread)
+        number = counts[thread, name] = counts.get((thread, name), 0) + 1
         if str(root) in rest or "<TCP:" in rest:
             what = f"{name} {_what(rest, root)}"
-            found.append(Call(threads.index(thread), name, counts[key], what, _changes(name, rest)))
+            changes = _changes(name, rest)
+            found.append(Call(threads.index(thread), name, number, place, what, changes))
     return found
 
 
-def _whole_lines(text: str, only_thread: int) -> Iterator[tuple[int, str, str]]:
-    begun: dict[int, tuple[str, str]] = {}
+def _whole_lines(text: str, only_thread: int) -> list[tuple[int, str, str]]:
+    """Return thread, name and the rest of each call, in the order in which they were begun."""
+    found: list[tuple[int, str, str]] = []
+    begun: dict[int, int] = {}
     for recorded in text.splitlines():
         # Without -f there is no thread's number in front.
         line = recorded if recorded[:1].isdigit() else f"{only_thread} {recorded}"
         if match := _RESUMED.match(line):
-            thread = int(match[1])
-            name, rest = begun.pop(thread)
-            yield thread, name, rest + match[3]
+            at = begun.pop(int(match[1]))
+            thread, name, rest = found[at]
+            found[at] = thread, name, rest + match[3]
         elif match := _CALL.match(line):
-            thread, name, rest = int(match[1]), match[2], match[3]
-            if rest.endswith(" <unfinished ...>"):
-                begun[thread] = name, rest
-            else:
-                yield thread, name, rest
-    for thread, (name, rest) in begun.items():
-        yield thread, name, rest
+            thread = int(match[1])
+            if match[3].endswith(" <unfinished ...>"):
+                begun[thread] = len(found)
+            found.append((thread, match[2], match[3]))
+    return found
 
 
 def _changes(name: str, rest: str) -> bool:
