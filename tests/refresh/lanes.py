@@ -8,11 +8,12 @@ import sys
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.auth.parts import access_of
+from tests.auth.parts import TOKEN, Gate, access_of
 from tests.oauth.servers import serving
 from tests.refresh.rotating import RotatingServer, refresh_of, signed_in
 from tests.refresh.tracing import CALLS, REPOSITORY, calls, kill_at, strace
@@ -45,7 +46,7 @@ class Looked:
     """What came of a process that was looked at.
 
     Attributes:
-        calls: Its system calls, in order; only those of one thread if only that was looked at.
+        calls: Its system calls, in order, if strace looked at it.
         said: What it said of its renewal.
         status: How it ended, a signal as a negative number.
     """
@@ -84,49 +85,57 @@ class Lane:
         self.model.serve_on(self.server)
         return root
 
-    async def look(self, root: Path, thread: int | None, *options: str) -> tuple[Looked, object]:
+    async def look(self, root: Path, *options: str, sent: bool = False) -> tuple[Looked, object]:
         """Let a process renew while strace looks at it.
 
         Args:
             root: Its store.
-            thread: The place of the only thread to look at; None for all.
             options: Of strace, such as an injection.
+            sent: Begin to look only when the request is at the server.
 
         Returns:
             What came of it, and the other profile's credential as it was before.
         """
         record = root / "trace"
-        await self._tell(str(root))
-        threads = [int(each) for each in (await line_with(self.worker, "ready")).split()[1:]]
-        beside = opened(await store_at(root).read(BESIDE))
-        tracing = ["-f", *options] if thread is None else options
-        async with strace(threads[thread or 0], record, "-e", f"trace={CALLS}", *tracing):
+        process, beside = await self._ready(root)
+        gate = Gate(partial(self.model.reply_on, self.server))
+        if sent:
+            self.server.on(TOKEN, gate)
             await self._tell("go")
-            said, _, status = (await self._until_ended()).rpartition("ended ")
-        only = threads if thread is None else [threads[thread]]
-        found = Looked(calls=calls(record, root, only), said=said.strip(), status=int(status))
-        return found, beside
+            await gate.reached()
+        async with strace(process, record, "-e", f"trace={CALLS}", *options):
+            if sent:
+                gate.opened.set()
+            else:
+                await self._tell("go")
+            said, status = await self._ended()
+        self.model.serve_on(self.server)
+        return Looked(calls=calls(record, root), said=said, status=status), beside
 
     async def kill(self, root: Path, call: Call) -> tuple[Looked, object]:
         """Let a process renew, and end it before that call; return as `look` does."""
-        await self._tell(str(root))
-        process = int((await line_with(self.worker, "ready")).split()[1])
-        beside = opened(await store_at(root).read(BESIDE))
+        process, beside = await self._ready(root)
         async with kill_at(process, call.place):
             await self._tell("go")
-            said, _, status = (await self._until_ended()).rpartition("ended ")
-        return Looked(calls=[], said=said.strip(), status=int(status)), beside
+            said, status = await self._ended()
+        return Looked(calls=[], said=said, status=status), beside
+
+    async def _ready(self, root: Path) -> tuple[int, object]:
+        await self._tell(str(root))
+        process = int((await line_with(self.worker, "ready")).split()[1])
+        return process, opened(await store_at(root).read(BESIDE))
 
     async def _tell(self, line: str) -> None:
         assert self.worker.stdin is not None
         await self.worker.stdin.send(f"{line}\n".encode())
 
-    async def _until_ended(self) -> str:
+    async def _ended(self) -> tuple[str, int]:
         assert self.worker.stdout is not None
         said = ""
         while "ended " not in said or not said.endswith("\n"):
             said += (await self.worker.stdout.receive()).decode()
-        return said
+        words, _, status = said.rpartition("ended ")
+        return words.strip(), int(status)
 
 
 @asynccontextmanager
@@ -149,14 +158,14 @@ async def lane(directory: Path, *, leeway: float = 0.0) -> AsyncIterator[Lane]:
             yield running_lane
 
 
-async def steps_of(first: Lane) -> list[Call]:
-    """Return the calls of a renewal that goes through."""
-    looked, _ = await first.look(first.fresh_root(), None)
+async def steps_of(first: Lane, *, sent: bool = False) -> list[Call]:
+    """Return the calls of a renewal that goes through; with `sent`, those after the request."""
+    looked, _ = await first.look(first.fresh_root(), sent=sent)
     assert (looked.said, looked.status) == ("renewed", 0)
     steps = [call for call in looked.calls if call.changes and not _is_records_lock(call)]
-    assert {SENT, SAVED, "connect the server", "recvfrom the server", "fsync config"} <= {
-        step.what for step in steps
-    }
+    needed = {SAVED, "recvfrom the server", "fsync config"}
+    needed |= set() if sent else {SENT, "connect the server"}
+    assert needed <= {step.what for step in steps}
     return steps
 
 

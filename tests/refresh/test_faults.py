@@ -62,7 +62,8 @@ async def test_a_fault_before_sending_sends_nothing_and_one_after_it_loses_nothi
     """H-D3: and what failed once is tried again while the command lives."""
     rows: dict[int, str] = {}
     async with lane(tmp_path / "lane-0") as first:
-        cases = list(enumerate(_cases(await steps_of(first))))
+        before = _before_sending(await steps_of(first))
+        cases = list(enumerate(_cases(before, await steps_of(first, sent=True))))
         number_of_cases = len(cases)
         async with anyio.create_task_group() as tasks:
             for number in range(1, LANES):
@@ -73,20 +74,23 @@ async def test_a_fault_before_sending_sends_nothing_and_one_after_it_loses_nothi
     assert len(rows) == number_of_cases
 
 
-def _cases(steps: list[Call]) -> list[Case]:
-    last_sent = max(place for place, step in enumerate(steps) if step.what == SENT)
+def _cases(before: list[Call], after: list[Call]) -> list[Case]:
+    """Return what is to fail: each call once, and the most important ones in every way."""
     cases = []
     errors = cycle(FAULTS)
-    for place, call in enumerate(steps):
-        if call.name not in REFUSABLE:
+    for sent, call in [*((False, each) for each in before), *((True, each) for each in after)]:
+        if call.name not in REFUSABLE or not call.first:
             continue
-        sent = place > last_sent
         cases.append(Case(call=call, error=next(errors), sent=sent))
         if cases[-1].of_the_store:
             cases.append(Case(call=call, error=next(errors), sent=sent, for_ever=True))
         if cases[-1].of_the_store and sent:
             cases += [Case(call=call, error=error, sent=sent) for error in FAULTS]
     return cases
+
+
+def _before_sending(steps: list[Call]) -> list[Call]:
+    return steps[: [step.what for step in steps].index(SENT)]
 
 
 async def _another_lane(
@@ -106,7 +110,7 @@ async def _try(one: Lane, case: Case) -> str:
     root = one.fresh_root()
     plus = "+" if case.for_ever else ""
     injection = f"inject={case.call.name}:error={case.error}:when={case.call.number}{plus}"
-    looked, beside = await one.look(root, case.call.thread, "-e", injection)
+    looked, beside = await one.look(root, "-e", injection, sent=case.sent)
     sent = [token for token in one.model.received if token.startswith("refresh-default")]
     assert looked.status == 0, looked.said
 

@@ -38,10 +38,11 @@ class Call:
     """One system call of a traced process.
 
     Attributes:
-        thread: The thread's place among all, in the order of their numbers.
+        thread: The thread's place among all, in the order of their first calls.
         name: The call.
         number: Which call of that name it is in that thread, from 1.
         place: Which of all recorded calls of the process it is, from 1.
+        first: No other thread had made as many of that name before, so strace can pick it out.
         what: The call on what, in words that are the same in every run.
         changes: It succeeded, and left something on the disk or the wire.
     """
@@ -50,19 +51,20 @@ class Call:
     name: str
     number: int
     place: int
+    first: bool
     what: str
     changes: bool
 
 
 @asynccontextmanager
-async def strace(process_or_thread: int, record: Path, *options: str) -> AsyncIterator[None]:
-    """Trace a thread, or with ``-f`` all of its process, from inside the context until it ends.
+async def strace(process: int, record: Path, *options: str) -> AsyncIterator[None]:
+    """Trace all threads of a process, from inside the context until it ends.
 
     Skips the test where strace is missing or may not do this.
     """
     # With -s 0 no data is recorded: there are tokens in it.
-    argv = [program("strace"), "-yy", "-s", "0", "-o", str(record), *options]
-    async with _tracer([*argv, "-p", str(process_or_thread)]):
+    argv = [program("strace"), "-f", "-yy", "-s", "0", "-o", str(record), *options]
+    async with _tracer([*argv, "-p", str(process)]):
         yield
 
 
@@ -95,30 +97,39 @@ async def _attached(tracer: Process) -> None:
     missing(f"nobody may be traced here: {said.decode().strip()}")
 
 
-def calls(record: Path, root: Path, threads: list[int]) -> list[Call]:
+def calls(record: Path, root: Path) -> list[Call]:
     """Read what strace recorded, in order, of `root` and of TCP."""
-    threads = list(threads)
+    threads: list[int] = []
     counts: dict[tuple[int, str], int] = {}
+    reached: set[tuple[str, int]] = set()
     found = []
-    lines = _whole_lines(record.read_text(), threads[0])
-    for place, (thread, name, rest) in enumerate(lines, start=1):
+    for place, (thread, name, rest) in enumerate(_whole_lines(record.read_text()), start=1):
         if thread not in threads:
             threads.append(thread)
         number = counts[thread, name] = counts.get((thread, name), 0) + 1
         if str(root) in rest or "<TCP:" in rest:
             what = f"{name} {_what(rest, root)}"
             changes = _changes(name, rest)
-            found.append(Call(threads.index(thread), name, number, place, what, changes))
+            found.append(
+                Call(
+                    thread=threads.index(thread),
+                    name=name,
+                    number=number,
+                    place=place,
+                    first=(name, number) not in reached,
+                    what=what,
+                    changes=changes,
+                )
+            )
+        reached.add((name, number))
     return found
 
 
-def _whole_lines(text: str, only_thread: int) -> list[tuple[int, str, str]]:
+def _whole_lines(text: str) -> list[tuple[int, str, str]]:
     """Return thread, name and the rest of each call, in the order in which they were begun."""
     found: list[tuple[int, str, str]] = []
     begun: dict[int, int] = {}
-    for recorded in text.splitlines():
-        # Without -f there is no thread's number in front.
-        line = recorded if recorded[:1].isdigit() else f"{only_thread} {recorded}"
+    for line in text.splitlines():
         if match := _RESUMED.match(line):
             at = begun.pop(int(match[1]))
             thread, name, rest = found[at]
