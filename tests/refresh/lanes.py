@@ -16,7 +16,7 @@ import pytest
 from tests.auth.parts import TOKEN, Gate, access_of
 from tests.oauth.servers import serving
 from tests.refresh.rotating import RotatingServer, refresh_of, signed_in
-from tests.refresh.tracing import CALLS, REPOSITORY, calls, kill_at, strace
+from tests.refresh.tracing import CALLS, REPOSITORY, calls, kill_at, strace, struck
 from tests.refresh.workers import BESIDE, audited_custody, audited_store
 from tests.rigs.parts import search_path
 from tests.rigs.programs import line_with, running
@@ -47,11 +47,13 @@ class Looked:
 
     Attributes:
         calls: Its system calls, in order, if strace looked at it.
+        struck: How many calls were made to fail; more than one where each thread has its own count.
         said: What it said of its renewal.
         status: How it ended, a signal as a negative number.
     """
 
     calls: list[Call]
+    struck: int
     said: str
     status: int
 
@@ -110,7 +112,8 @@ class Lane:
                 await self._tell("go")
             said, status = await self._ended()
         self.model.serve_on(self.server)
-        return Looked(calls=calls(record, root), said=said, status=status), beside
+        found = calls(record, root)
+        return Looked(calls=found, struck=struck(record), said=said, status=status), beside
 
     async def kill(self, root: Path, call: Call) -> tuple[Looked, object]:
         """Let a process renew, and end it before that call; return as `look` does."""
@@ -118,7 +121,7 @@ class Lane:
         async with kill_at(process, call.place):
             await self._tell("go")
             said, status = await self._ended()
-        return Looked(calls=[], said=said, status=status), beside
+        return Looked(calls=[], struck=0, said=said, status=status), beside
 
     async def _ready(self, root: Path) -> tuple[int, object]:
         await self._tell(str(root))

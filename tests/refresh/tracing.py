@@ -125,6 +125,11 @@ def calls(record: Path, root: Path) -> list[Call]:
     return found
 
 
+def struck(record: Path) -> int:
+    """Return how many calls strace made to fail."""
+    return record.read_text().count("(INJECTED)")
+
+
 def _whole_lines(text: str) -> list[tuple[int, str, str]]:
     """Return thread, name and the rest of each call, in the order in which they were begun."""
     found: list[tuple[int, str, str]] = []
