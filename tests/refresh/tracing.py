@@ -38,16 +38,14 @@ class Call:
     """One system call of a traced process.
 
     Attributes:
-        thread: The thread's place among all, in the order of their first calls.
         name: The call.
-        number: Which call of that name it is in that thread, from 1.
+        number: Which call of that name it is in its thread, from 1.
         place: Which of all recorded calls of the process it is, from 1.
         first: No other thread had made as many of that name before, so strace can pick it out.
         what: The call on what, in words that are the same in every run.
         changes: It succeeded, and left something on the disk or the wire.
     """
 
-    thread: int
     name: str
     number: int
     place: int
@@ -99,20 +97,16 @@ async def _attached(tracer: Process) -> None:
 
 def calls(record: Path, root: Path) -> list[Call]:
     """Read what strace recorded, in order, of `root` and of TCP."""
-    threads: list[int] = []
     counts: dict[tuple[int, str], int] = {}
     reached: set[tuple[str, int]] = set()
     found = []
     for place, (thread, name, rest) in enumerate(_whole_lines(record.read_text()), start=1):
-        if thread not in threads:
-            threads.append(thread)
         number = counts[thread, name] = counts.get((thread, name), 0) + 1
         if str(root) in rest or "<TCP:" in rest:
             what = f"{name} {_what(rest, root)}"
             changes = _changes(name, rest)
             found.append(
                 Call(
-                    thread=threads.index(thread),
                     name=name,
                     number=number,
                     place=place,

@@ -60,11 +60,6 @@ def audited_store(root: Path, custody: Custody) -> SealedStore:
     )
 
 
-def threads() -> list[int]:
-    """Return the numbers of this process's threads, the main one first."""
-    return sorted(int(each.name) for each in Path("/proc/self/task").iterdir())
-
-
 async def renew(root: Path) -> None:
     """Renew one profile, tell that all is ready, and renew the other one when told to."""
     custody = audited_custody(root)
@@ -74,7 +69,7 @@ async def renew(root: Path) -> None:
         TokenManager(store=store, http=http, custody=custody, warn=say) as manager,
     ):
         await manager.renew(BESIDE, force=True)
-        say(f"ready {' '.join(map(str, threads()))}")
+        say(f"ready {os.getpid()}")
         next_line()
         try:
             await manager.renew("default", force=True)
