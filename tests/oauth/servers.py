@@ -154,7 +154,10 @@ async def _request(stream: SocketStream) -> Received | None:
     head: h11.Request | None = None
     content = b""
     while True:
-        event = connection.next_event()
+        try:
+            event = connection.next_event()
+        except h11.RemoteProtocolError:  # it was killed in the middle of its request
+            return None
         if event is h11.NEED_DATA:
             try:
                 connection.receive_data(await stream.receive())
