@@ -4,6 +4,8 @@
 #   make test    every test (PYTEST_ARGS="-k keyring" for some; with Node, the foreign server's too)
 #   make check   lint, format, types, import directions
 #   make bench   speed and races beside other libraries, written to docs/benchmarks.md
+#   make kill-matrix  kill a renewal at every system call, and print what came of it
+#   make model   the model test, longer; make soak: an hour of faults
 #   make picture record the session that the README shows
 #   make lock    pin the newest versions that pyproject.toml allows
 
@@ -14,7 +16,7 @@ INSTALLED := .venv/.installed
 RIG_INSTALLED := $(RIG)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench picture lock clean
+.PHONY: help demo test check bench kill-matrix model soak picture lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -34,6 +36,15 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED)
 	.venv/bin/python -m tests.bench
+
+kill-matrix: $(INSTALLED)
+	.venv/bin/python -m pytest -q tests/refresh/test_kill_matrix.py tests/refresh/test_faults.py
+
+model: $(INSTALLED)
+	TWG_MODEL_EXAMPLES=5000 .venv/bin/python -m pytest -q tests/refresh/test_model.py
+
+soak: $(INSTALLED)
+	.venv/bin/python -m tests.refresh.soak 3600
 
 # Needs bash, gnome-keyring and dbus besides.
 picture: $(INSTALLED)
