@@ -20,6 +20,7 @@ from urllib.parse import urlencode, urlsplit
 import anyio
 import httpx
 
+from guard import logs
 from guard.secret import Secret
 from twg.errors import ConfigError, NetworkError, ProtocolError
 from twg.transport import IDLE_SECONDS, Connections
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
+
+_LOG: Final = logs.get("twg.http")
 
 MAX_BODY: Final = 1024 * 1024
 MAX_JSON_DEPTH: Final = 64
@@ -289,6 +292,9 @@ class Http:
                     body = await _bounded(answer, request.url.host, limit)
                 finally:
                     await answer.aclose()
+            # Its query is left out: it may say what is nobody's business.
+            asked = f"{method} {url.partition('?')[0]}"
+            _LOG.info("answered", request=asked, status=answer.status_code)
             return Response(
                 status=answer.status_code,
                 headers={name.lower(): value for name, value in answer.headers.items()},
