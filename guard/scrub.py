@@ -10,6 +10,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from guard.known import Index
 from guard.secret import Secret
 
 if TYPE_CHECKING:
@@ -118,8 +119,7 @@ class Scrubber:
         self._kinds: dict[str, str] = {}
         self._marks: set[str] = set()
         self._waiting: list[str] = []
-        self._forms: dict[str, Form] = {}
-        self._table: tuple[Form, ...] = ()
+        self._index = Index()
 
     def learn(self, value: str, kind: str) -> None:
         """Replace `value`, in each of its forms, by the mark of `kind` from now on.
@@ -166,7 +166,7 @@ class Scrubber:
 
     def _known(self, text: str) -> Iterator[_Span]:
         possible = {"", *(character for character in _ESCAPES if character in text)}
-        for form in self._current_table():
+        for form in self._possible_forms(text):
             if form.escape not in possible:
                 continue
             for span in form.spans(text):
@@ -174,16 +174,17 @@ class Scrubber:
                 if _kind_around(text, span.start, span.end) not in self._marks:
                     yield span
 
-    def _current_table(self) -> tuple[Form, ...]:
-        """Return all forms; those of new values are made here, for learning is to be cheap."""
+    def _possible_forms(self, text: str) -> Iterator[Form]:
+        """Yield the forms of the values that `text` may hold.
+
+        New values are put into the index here, for learning is to be cheap.
+        """
         with self._lock:
-            if self._waiting:
-                while self._waiting:
-                    value = self._waiting.pop()
-                    for form in forms(value, self._kinds[value]):
-                        self._forms.setdefault(form.text, form)
-                self._table = tuple(self._forms.values())
-            return self._table
+            while self._waiting:
+                self._index.add(self._waiting.pop())
+            values = self._index.candidates(text)
+        for value in values:
+            yield from forms(value, self._kinds[value])
 
     def _data(self, value: Any, depth: int) -> Any:
         from collections.abc import Mapping  # noqa: PLC0415 - keeps the import of this light
