@@ -33,11 +33,12 @@ class GuardError(Exception):
 
 
 class SecretRefused(GuardError):
-    """A secret came as an argument, through a pipe or in the environment.
+    """A secret came as an argument, through a pipe or in the environment, or was about to leave.
 
     Attributes:
-        way: How it came: ``argument``, ``stdin`` or ``environment``.
-        name: The option's or variable's name, or a position such as ``argument 3``; never a value.
+        way: How it came: ``argument``, ``stdin`` or ``environment``; or would leave: ``request``.
+        name: The option's or variable's name, a position such as ``argument 3``, or a part of the
+            request; never a value.
         looks_like: The kind of secret the value looks like, or None if the name alone decided.
         values: What to clean up after: each secret as far as it can be told, and each word that
             holds one. Where `looks_like` is None the name alone decided, and a value may be an
@@ -70,6 +71,8 @@ class SecretRefused(GuardError):
             )
         if self.way == "environment":
             return f"refused: the environment variable {self.name} holds a secret{shape}."
+        if self.way == "request":
+            return f"refused: {self.name} of the request holds a secret{shape}. Nothing was sent."
         return f"refused: {self.name} carries a secret{shape}. Its value was not used."
 
     @property
@@ -82,6 +85,11 @@ class SecretRefused(GuardError):
             if self.name.isidentifier():
                 step = f"Run `unset {self.name}`"
             return f"{step} and start again; the secret is asked for."
+        if self.way == "request":
+            return (
+                "Take it out and send the rest: the credential is added where the request leaves. "
+                "If it stands in a file, a log or a shell's history, revoke it where it was made."
+            )
         return (
             "Treat that secret as exposed and revoke it where it was made: arguments stand in the "
             "shell's history and in the process list. Then run the command without it; "
