@@ -108,7 +108,8 @@ class Program:
         signal.sigwait({signal.SIGUSR1})
 
     async def ask(self, what: str) -> str | int:
-        options = {name: self.order[name] for name in ("seconds",) if name in self.order}
+        given = ("seconds", "accepts")
+        options = {name: self.order[name] for name in given if name in self.order}
         wanted = self.order.get("wanted")
         check = (lambda value: None if value == wanted else "it is another") if wanted else None
         check = self.check_slowly if self.order.get("slow") else check

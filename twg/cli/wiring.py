@@ -294,6 +294,7 @@ class Wiring:
             notes=[
                 "Signed in, but the browser shows an error? It is on another machine, then. Copy",
                 "the address it shows and paste it here; it is hidden, for it holds a code.",
+                "The code goes to the server that sent you there, once, and is not kept.",
             ],
             seconds=self.settings.wait_seconds,
         )
