@@ -88,12 +88,14 @@ class SecretRefused(GuardError):
         if self.way == "request":
             return (
                 "Take it out and send the rest: the credential is added where the request leaves. "
-                "If it stands in a file, a log or a shell's history, revoke it where it was made."
+                "If it stands in a file, a log or a shell's history, revoke it where it was made. "
+                "If it is no secret, say it in other words; nothing lets it through as it is."
             )
         return (
             "Treat that secret as exposed and revoke it where it was made: arguments stand in the "
             "shell's history and in the process list. Then run the command without it; "
-            "it is asked for in a hidden prompt."
+            "it is asked for in a hidden prompt. "
+            "If it was no secret, say it in other words: no option lets it through, not even `--`."
         )
 
 

@@ -189,6 +189,25 @@ def test_in_text_the_refusal_says_what_to_do(console: Console) -> None:
     assert "hidden prompt" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["feedback", "--", "--pat"], "--pat carries a secret. "),
+        (["feedback", "--", TOKEN], "argument 3 carries a secret (it looks like an Atlassian API "),
+        (["feedback", "--", "token=hunter2"], "token carries a secret. "),
+    ],
+)
+def test_a_false_alarm_names_itself_and_says_how_to_go_on(
+    console: Console, words: list[str], name: str
+) -> None:
+    """Another wording does; the end of options does not."""
+    error = console.twg(*words, "-o", "json", status=64).error
+
+    assert error["message"].startswith(f"refused: {name}")
+    assert "say it in other words" in error["remediation"]
+    assert "not even `--`" in error["remediation"]
+
+
 def test_verbose_shows_no_more_of_it(console: Console) -> None:
     console.twg("-v", "login", "--token", TOKEN, status=64)
     console.apart("-v", "api", "jira", f"/x?jql={TOKEN}", status=64)
