@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from guard.errors import HumanRequired, PromptInterrupted, PromptTimedOut, SecretRejected
+from guard.process import hide_memory
 from guard.terminal import controlling_terminal
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class HiddenPrompt:
             PromptInterrupted: The person pressed Ctrl-C, or Ctrl-D, or closed the terminal.
         """
         _refuse_agent(self._agent, self._command)
+        hide_memory()  # before there is anything in it
 
         def fault(value: str) -> str | None:
             return (

@@ -201,6 +201,16 @@ async def test_what_is_entered_goes_into_custody(tmp_path: Path) -> None:
         assert noted["mine"] == [], "signals are the caller's again"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such switch")
+async def test_the_memory_is_closed_before_anything_is_typed(tmp_path: Path) -> None:
+    """H-B4: not only once there is a `Secret`; before that it is in plain strings."""
+    async with asking(tmp_path, memory=True) as run:
+        await run.asked()
+        await run.terminal.send_line(SECRET)
+        await run.ended(0)
+        assert run.notes()[0] == {"open": False}
+
+
 ACCEPTED = {
     "plain": (SECRET, SECRET),
     "blanks around": (f"  \t{SECRET} \u00a0 ", SECRET),
