@@ -20,7 +20,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from guard.secret import Secret
 
 
 class GuardError(Exception):
@@ -30,19 +33,34 @@ class GuardError(Exception):
 
 
 class SecretRefused(GuardError):
-    """A secret came as an argument, through a pipe or in the environment.
+    """A secret came as an argument, through a pipe or in the environment, or was about to leave.
 
     Attributes:
-        way: How it came: ``argument``, ``stdin`` or ``environment``.
-        name: The option's or variable's name, or a position such as ``argument 3``; never a value.
+        way: How it came: ``argument``, ``stdin`` or ``environment``; or would leave: ``request``.
+        name: The option's or variable's name, a position such as ``argument 3``, or a part of the
+            request; never a value.
         looks_like: The kind of secret the value looks like, or None if the name alone decided.
+        values: What to clean up after: each secret as far as it can be told, and each word that
+            holds one. Where `looks_like` is None the name alone decided, and a value may be an
+            ordinary word. No pickle and no copy of this has them.
     """
 
-    def __init__(self, way: str, name: str, looks_like: str | None = None) -> None:
+    def __init__(
+        self,
+        way: str,
+        name: str,
+        looks_like: str | None = None,
+        *,
+        values: Sequence[Secret] = (),
+    ) -> None:
         self.way = way
         self.name = name
         self.looks_like = looks_like
+        self.values = tuple(values)
         super().__init__(self._wording())
+
+    def __reduce__(self) -> tuple[type[SecretRefused], tuple[str, str, str | None]]:
+        return type(self), (self.way, self.name, self.looks_like)
 
     def _wording(self) -> str:
         shape = f" (it looks like {self.looks_like})" if self.looks_like else ""
@@ -53,6 +71,8 @@ class SecretRefused(GuardError):
             )
         if self.way == "environment":
             return f"refused: the environment variable {self.name} holds a secret{shape}."
+        if self.way == "request":
+            return f"refused: {self.name} of the request holds a secret{shape}. Nothing was sent."
         return f"refused: {self.name} carries a secret{shape}. Its value was not used."
 
     @property
@@ -65,10 +85,17 @@ class SecretRefused(GuardError):
             if self.name.isidentifier():
                 step = f"Run `unset {self.name}`"
             return f"{step} and start again; the secret is asked for."
+        if self.way == "request":
+            return (
+                "Take it out and send the rest: the credential is added where the request leaves. "
+                "If it stands in a file, a log or a shell's history, revoke it where it was made. "
+                "If it is no secret, say it in other words; nothing lets it through as it is."
+            )
         return (
             "Treat that secret as exposed and revoke it where it was made: arguments stand in the "
             "shell's history and in the process list. Then run the command without it; "
-            "it is asked for in a hidden prompt."
+            "it is asked for in a hidden prompt. "
+            "If it was no secret, say it in other words: no option lets it through, not even `--`."
         )
 
 

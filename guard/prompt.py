@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from guard.errors import HumanRequired, PromptInterrupted, PromptTimedOut, SecretRejected
+from guard.process import hide_memory
 from guard.terminal import controlling_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 
     from prompt_toolkit.application import Application
     from prompt_toolkit.key_binding.key_processor import KeyPress, KeyPressEvent
@@ -42,6 +43,7 @@ _HARMLESS_AROUND: Final = " \t\r\n\u00a0"
 _PASTE: Final = "<bracketed-paste>"
 _CTRL_C: Final = b"\x03"
 _RETURNS: Final = (b"\n", b"\r")
+_USUAL_COLUMNS: Final = 80
 _FRAME: Final = 10  # columns that a list of choices takes beside the longest
 
 
@@ -65,6 +67,7 @@ class HiddenPrompt:
         *,
         what: str,
         notes: Sequence[str] = (),
+        accepts: Collection[str] | None = None,
         check: Callable[[str], str | None] | None = None,
         seconds: float = SECONDS,
         limit: int = LIMIT,
@@ -75,6 +78,8 @@ class HiddenPrompt:
             kind: The secret's kind, such as ``client-secret``.
             what: The same for the person, such as ``client secret of acme``.
             notes: Lines to show before: what for, where it goes, how it is kept, where to make it.
+            accepts: The kinds in the table of shapes that it may look like, beside none at all;
+                None for any.
             check: Returns why a value is not such a secret, in words that do not quote it, or
                 None if it is.
             seconds: How long nothing may be typed.
@@ -88,15 +93,21 @@ class HiddenPrompt:
             PromptInterrupted: The person pressed Ctrl-C, or Ctrl-D, or closed the terminal.
         """
         _refuse_agent(self._agent, self._command)
+        hide_memory()  # before there is anything in it
 
         def fault(value: str) -> str | None:
-            return _fault(value, limit) or (check(value) if check else None)
+            return (
+                _fault(value, limit)
+                or (_other_kind(value, accepts) if accepts is not None else None)
+                or (check(value) if check else None)
+            )
 
         with controlling_terminal() as terminal:
             line = _HiddenLine(terminal, what, seconds=seconds, limit=limit)
             # Hidden first: whoever types at the sight of the question is hidden already.
             with terminal.hidden(line.draw):
-                terminal.write("".join(f"{_shown(note)}\n" for note in notes))
+                for note in notes:
+                    _say(terminal, note)
                 value = await _first_sound(terminal, what, line.ask, fault)
         return self._custody.enter(value, kind)
 
@@ -174,7 +185,8 @@ class VisiblePrompt:
                 if chosen is not None:
                     return chosen
             numbered = [f"{number}. {option}" for number, option in enumerate(shown, 1)]
-            terminal.write("\n".join([_shown(question), *numbered, ""]))
+            for line in (question, *numbered):
+                _say(terminal, line)
         count = len(shown)
 
         def fault(value: str) -> str | None:
@@ -206,8 +218,7 @@ class _HiddenLine:
 
     async def ask(self) -> str:
         """Ask once, and return what was entered, without blanks around it."""
-        what = _shown(self._what)
-        self._terminal.write(f"Paste the {what} and press Return; nothing of it is shown.\n")
+        _say(self._terminal, f"Paste the {self._what} and press Return; nothing of it is shown.")
         self.draw()
         try:
             # What is typed is in no variable here or above: a traceback keeps those.
@@ -289,8 +300,8 @@ async def _first_sound(
         error = SecretRejected(what, reason)
         if not tries_left:
             raise error
-        words = _shown(str(error))
-        terminal.write(f"{words[:1].upper()}{words[1:]}\n")
+        words = str(error)
+        _say(terminal, f"{words[:1].upper()}{words[1:]}")
     raise AssertionError  # pragma: no cover - the last try returns or raises
 
 
@@ -413,6 +424,14 @@ def _fault(value: str, limit: int) -> str | None:
     return next((reason for wrong, reason in faults if wrong), None)
 
 
+def _other_kind(value: str, accepts: Collection[str]) -> str | None:
+    """Return what `value` looks like, if that is none of the kinds in `accepts`."""
+    from guard import shapes  # noqa: PLC0415 - only where something is asked
+
+    shape = shapes.looks_like(value)
+    return None if shape is None or shape.kind in accepts else f"it looks like {shape.name}"
+
+
 def _visible_fault(value: str, what: str) -> str | None:
     """Return why `value` is no answer; None if it may be one.
 
@@ -428,6 +447,15 @@ def _visible_fault(value: str, what: str) -> str | None:
     if not value:
         return "nothing was entered"
     return None if value.isprintable() else "it holds control or invisible characters"
+
+
+def _say(terminal: ControllingTerminal, text: str) -> None:
+    """Write `text` and end the line, folded between words where the window is narrower."""
+    import textwrap  # noqa: PLC0415 - only where something is asked
+
+    columns = terminal.size().columns or _USUAL_COLUMNS
+    folded = textwrap.fill(_shown(text), columns, break_long_words=False, break_on_hyphens=False)
+    terminal.write(f"{folded}\n")
 
 
 def _shown(text: str) -> str:

@@ -255,6 +255,28 @@ def _is_exception(base: ast.expr) -> bool:
     return name.endswith(("Error", "Exception")) or name == "ValueError"
 
 
+def test_a_child_gets_an_environment_made_for_it_and_no_descriptor() -> None:
+    """What is inherited by default may hold what is none of a child's business."""
+    starts = {"Popen", "run_process", "open_process", "check_output", "create_subprocess_exec"}
+    calls = {
+        f"{path.relative_to(ROOT)}:{node.lineno}": {word.arg: word.value for word in node.keywords}
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in starts
+    }
+
+    assert len(calls) >= 4
+    assert [place for place, words in calls.items() if "env" not in words] == []
+    assert [place for place, words in calls.items() if {"pass_fds", "shell"} & words.keys()] == []
+    assert not [place for place, words in calls.items() if _says_no(words.get("close_fds"))]
+
+
+def _says_no(word: ast.expr | None) -> bool:
+    return isinstance(word, ast.Constant) and word.value is False
+
+
 def test_the_environment_is_read_at_the_entrance_only() -> None:
     """Elsewhere it is passed in, so that a test can say what it is."""
     readers = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from typing import TYPE_CHECKING
@@ -69,6 +70,58 @@ def test_a_path_that_leads_elsewhere_is_refused_before_anything_is_sent(
         assert "path" in ended.error["message"]
 
     assert server.received == []
+
+
+SENT_IN = {
+    "in the query": "/me?q={}",
+    "as a name in the query": "/me?{}=1",
+    "in the path": "/me/{}/x",
+    "in the path, encoded": "/me/{percent}",
+    "in the query, encoded twice": "/me?q={twice}",
+    "in base64": "/me?q={base64}",
+    "in hexadecimal": "/me?q={hex}",
+}
+"""H-A6: where a stored token may stand."""
+
+
+@pytest.mark.parametrize("token", [ACCESS, REFRESH], ids=["access", "refresh"])
+@pytest.mark.parametrize("where", SENT_IN)
+def test_a_stored_token_is_not_sent(
+    console: Console, server: Server, where: str, token: str
+) -> None:
+    """H-A6: it looks like nothing, but it is known; recorded, repeated nowhere."""
+    console.sign_in_at(server.url)
+    percent = "".join(f"%{ord(each):02x}" for each in token)
+    path = SENT_IN[where].format(
+        token,
+        percent=percent,
+        twice=percent.replace("%", "%25"),
+        base64=base64.urlsafe_b64encode(token.encode()).decode(),
+        hex=token.encode().hex(),
+    )
+
+    error = console.twg("api", "atlassian", path, "-o", "json", status=64).error
+
+    assert error["code"] == "SECRET_REFUSED"
+    assert "Nothing was sent" in error["message"]
+    assert server.received == []
+    (record,) = console.records("secret.refused")
+    assert record["reason"].startswith("request: the ")
+    assert console.traces_of(token, path) == []
+
+
+def test_a_sandbox_sees_nothing_of_a_stored_token(console: Console, sandbox: SandboxHandle) -> None:
+    """H-A6: its count of requests stays."""
+    access = console.sign_in(sandbox).tokens.access.reveal("compare in a test")
+    console.twg("api", "atlassian", "/me")
+    before = request_count(sandbox)
+
+    for path in (f"/me?q={access}", f"/me/{access}", f"/me?q={access.encode().hex()}"):
+        error = console.twg("api", "atlassian", path, "-o", "json", status=64).error
+        assert error["code"] == "SECRET_REFUSED"
+
+    assert request_count(sandbox) == before
+    assert console.traces_of(access) == []
 
 
 def test_a_redirect_is_not_followed(console: Console, server: Server) -> None:

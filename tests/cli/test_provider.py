@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -182,6 +184,57 @@ async def test_a_client_secret_is_asked_for_and_never_shown(console: Console, ac
     assert "kept sealed" in shown
     assert [one["secret"]["kind"] for one in console.records("secret.entered")] == ["client-secret"]
     assert console.traces_of(CLIENT_SECRET) == []
+
+
+ASKING = """
+import os, sys
+import anyio
+from twg.cli.main import _fail
+from twg.cli.provider import ask_client_secret
+from twg.cli.wiring import Wiring
+wiring = Wiring((), dict(os.environ))
+try:
+    print(anyio.run(ask_client_secret, wiring, *sys.argv[1:]))
+except Exception as error:
+    sys.exit(_fail(wiring, error))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "issuer", "place"),
+    [
+        ("atlassian", atlassian.ISSUER, "https://developer.atlassian.com/console/myapps/."),
+        ("acme", "https://auth.example.com", "https://auth.example.com, where your app is regist"),
+    ],
+)
+async def test_before_it_asks_for_a_secret_it_says_what_becomes_of_it(
+    console: Console, name: str, issuer: str, place: str
+) -> None:
+    """What for, where it goes, how it is kept, where to make it; in a usual window."""
+    argv = [sys.executable, "-c", ASKING, name, issuer]
+    async with Terminal.start(argv, env=console.env, columns=80) as terminal:
+        shown = " ".join((await terminal.until(f"Paste the client secret of {name}")).split())
+        assert f"lets twg sign you in at {name}." in shown
+        assert f"It goes to {issuer} alone, and is kept sealed in " in shown
+        assert f"It is shown, and made anew, at {place}" in shown
+        await terminal.send_line(CLIENT_SECRET)
+        assert await terminal.exit_status() == 0
+        assert terminal.screen().endswith("‹client-secret›")
+
+
+async def test_an_api_token_is_no_client_secret_of_atlassian(console: Console) -> None:
+    """It is told at once, before anything is sent; three times end it."""
+    argv = [sys.executable, "-c", ASKING, "atlassian", atlassian.ISSUER]
+    token = "ATATT3xFfGF0" + "kq7Zr2Wm9" * 8 + "=1A2B3C4D"
+    async with Terminal.start(argv, env=console.env, columns=200) as terminal:
+        for time in range(3):
+            await terminal.until(re.compile(f"(?s)(Paste the client secret.*){{{time + 1}}}> *$"))
+            await terminal.send_line(token)
+        assert await terminal.exit_status() == 65
+        shown = terminal.transcript()
+
+    assert shown.count("client secret of atlassian: it looks like an Atlassian API token") == 3
+    assert token not in shown
 
 
 def test_an_unknown_issuer_is_told(console: Console, server: Server) -> None:

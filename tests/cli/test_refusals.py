@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import os
 import socket
+import subprocess
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -187,6 +189,25 @@ def test_in_text_the_refusal_says_what_to_do(console: Console) -> None:
     assert "hidden prompt" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["feedback", "--", "--pat"], "--pat carries a secret. "),
+        (["feedback", "--", TOKEN], "argument 3 carries a secret (it looks like an Atlassian API "),
+        (["feedback", "--", "token=hunter2"], "token carries a secret. "),
+    ],
+)
+def test_a_false_alarm_names_itself_and_says_how_to_go_on(
+    console: Console, words: list[str], name: str
+) -> None:
+    """Another wording does; the end of options does not."""
+    error = console.twg(*words, "-o", "json", status=64).error
+
+    assert error["message"].startswith(f"refused: {name}")
+    assert "say it in other words" in error["remediation"]
+    assert "not even `--`" in error["remediation"]
+
+
 def test_verbose_shows_no_more_of_it(console: Console) -> None:
     console.twg("-v", "login", "--token", TOKEN, status=64)
     console.apart("-v", "api", "jira", f"/x?jql={TOKEN}", status=64)
@@ -210,6 +231,32 @@ def test_a_real_process_leaves_nothing_of_it(console: Console) -> None:
 
     assert console.records("secret.refused")[0]["secret"] == {"kind": "an Atlassian API token"}
     assert console.traces_of(TOKEN) == []
+
+
+LEAVING = """
+import atexit
+from pathlib import Path
+from twg.cli.main import main
+atexit.register(lambda: print("left:", Path("/proc/self/cmdline").read_bytes()))
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not let it")
+def test_the_process_list_shows_nothing_of_it_any_more(console: Console) -> None:
+    """H-A1: `ps` in another terminal, while the refusal is recorded and cleaned up after."""
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVING, "login", "--token", WORD],
+        env=console.env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 64
+    assert "left: b'" in done.stdout
+    assert WORD not in done.stdout
 
 
 def test_a_file_of_arguments_is_a_word_and_not_opened(console: Console, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 GUARD = Path(guard.__file__).parent
 PURPOSE = "compare in a test"
+PR_GET_DUMPABLE = 3
 
 
 class Ear:
@@ -107,11 +108,19 @@ class Program:
         self.note(checking=True)
         signal.sigwait({signal.SIGUSR1})
 
+    def check_memory(self, _value: str) -> None:
+        """Note whether others of this user may read this process (Linux)."""
+        import ctypes  # noqa: PLC0415 - only where it is asked
+
+        self.note(open=ctypes.CDLL(None).prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1)
+
     async def ask(self, what: str) -> str | int:
-        options = {name: self.order[name] for name in ("seconds",) if name in self.order}
+        given = ("seconds", "accepts")
+        options = {name: self.order[name] for name in given if name in self.order}
         wanted = self.order.get("wanted")
         check = (lambda value: None if value == wanted else "it is another") if wanted else None
         check = self.check_slowly if self.order.get("slow") else check
+        check = self.check_memory if self.order.get("memory") else check
         command = "twg login"
         match self.order.get("how"):
             case "visible":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shlex
 import signal
 import struct
@@ -200,6 +201,16 @@ async def test_what_is_entered_goes_into_custody(tmp_path: Path) -> None:
         assert noted["mine"] == [], "signals are the caller's again"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such switch")
+async def test_the_memory_is_closed_before_anything_is_typed(tmp_path: Path) -> None:
+    """H-B4: not only once there is a `Secret`; before that it is in plain strings."""
+    async with asking(tmp_path, memory=True) as run:
+        await run.asked()
+        await run.terminal.send_line(SECRET)
+        await run.ended(0)
+        assert run.notes()[0] == {"open": False}
+
+
 ACCEPTED = {
     "plain": (SECRET, SECRET),
     "blanks around": (f"  \t{SECRET} \u00a0 ", SECRET),
@@ -285,6 +296,63 @@ async def test_a_third_rejection_ends_it(tmp_path: Path) -> None:
             "leaks": [],
         }
         assert SECRET not in run.terminal.transcript()
+
+
+API_TOKEN = "ATATT3xFfGF0" + "kq7Zr2Wm9" * 8 + "=1A2B3C4D"
+ADMIN_KEY = "ATCTT3xFfGN0" + "kq7Zr2Wm9" * 8 + "=1A2B3C4D"
+OTHER_KINDS = {
+    API_TOKEN: "an Atlassian API token",
+    "ghp_" + "a1B2" * 9: "a GitHub token",
+    f"Basic {'YWxpY2U6aHVudGVyMg=='}": "a login for HTTP Basic authentication",
+    f"token={SECRET}": "a value with a secret's name",
+}
+
+
+async def test_another_kind_of_secret_is_told_at_once(tmp_path: Path) -> None:
+    """It says what it looks like and what was wanted, and asks again; the right kind passes."""
+    accepts = ["atlassian-access-token"]
+    async with asking(tmp_path, times=len(OTHER_KINDS) + 1, accepts=accepts) as run:
+        for number, (typed, looks_like) in enumerate(OTHER_KINDS.items()):
+            await run.asked(number)
+            await run.terminal.send_line(typed)
+            await run.terminal.until(
+                f"That cannot be the secret {number}: it looks like {looks_like}"
+            )
+            await run.terminal.send_line(ADMIN_KEY)
+            assert (await run.noted(number + 1)).get("answer") == ADMIN_KEY, typed
+        await run.asked(len(OTHER_KINDS))
+        await run.terminal.send_line(SECRET)
+        assert (await run.ended(0))["answer"] == SECRET, "what looks like nothing may be anything"
+        assert not any(typed in run.terminal.transcript() for typed in OTHER_KINDS)
+
+
+async def test_a_third_secret_of_another_kind_ends_it(tmp_path: Path) -> None:
+    async with asking(tmp_path, accepts=[], typed=API_TOKEN) as run:
+        await run.asked()
+        for rejection in (1, 2):
+            await run.terminal.send_line(API_TOKEN)
+            await run.shows("it looks like an Atlassian API token", rejection)
+        await run.terminal.send_line(API_TOKEN)
+        assert await run.ended(1) == {
+            "error": "SecretRejected",
+            "message": "that cannot be the secret 0: it looks like an Atlassian API token.",
+            "leaks": [],
+        }
+
+
+@pytest.mark.parametrize("columns", [30, 60])
+async def test_words_are_not_broken_at_the_edge(tmp_path: Path, columns: int) -> None:
+    """An address is left whole, for it is clicked or copied."""
+    notes = ["It goes to https://auth.example.com/a-very-long-tenant-name and nowhere else."]
+    async with asking(tmp_path, columns=columns, notes=notes, accepts=[]) as run:
+        await run.terminal.until(re.compile("is\\s+shown"))
+        await run.terminal.send_line(API_TOKEN)
+        await run.terminal.until(re.compile("API\\s+token"))
+        await run.terminal.send_line(SECRET)
+        await run.ended(0)
+        words = {*run.terminal.transcript().split()}
+        assert {"nowhere", "Return;", "nothing", "shown.", "Atlassian", "token."} <= words
+        assert b"https://auth.example.com/a-very-long-tenant-name" in run.terminal.raw
 
 
 @pytest.mark.parametrize("paste", [b"%s", b"\x1b[200~%s\x1b[201~"], ids=["unmarked", "marked"])

@@ -53,16 +53,20 @@ async def api(wiring: Wiring, *, service: str, path: str, site: str | None, incl
 
 async def _answer(wiring: Wiring, service: str, path: str, site: str | None) -> Response:
     async with wiring.http() as http, wiring.token_manager(http) as tokens:
-        return await _call(tokens, http, await wiring.profile(), service, path, site)
+        return await _call(wiring, tokens, http, service, path, site)
 
 
 async def _call(
-    tokens: TokenManager, http: Http, profile: str, service: str, path: str, site: str | None
+    wiring: Wiring, tokens: TokenManager, http: Http, service: str, path: str, site: str | None
 ) -> Response:
     from twg.products import atlassian  # noqa: PLC0415 - httpx only where it is used
 
+    profile = await wiring.profile()
     credential = await tokens.get(profile)
     url = atlassian.url_for(credential, service, path, site)
+    # Only now are the stored secrets known.
+    route, _, query = path.partition("?")
+    wiring.refuse_outgoing([("the path", route), ("the query", query)])
     answer = await _get(http, credential, url)
     if answer.status != _UNAUTHORIZED:
         return answer

@@ -29,7 +29,7 @@ _CHOICES: Final = (
 _APP_STEPS: Final = (
     "twg signs in at Atlassian as an OAuth app that belongs to you. To make one (once):",
     "",
-    "  1. Open https://developer.atlassian.com/console/myapps/ and create an OAuth 2.0",
+    f"  1. Open {atlassian.APP_CONSOLE} and create an OAuth 2.0",
     "     integration; any name will do.",
     "  2. Permissions: add the User identity API, the Jira API and the Confluence API, with",
     "     these scopes:",
@@ -71,7 +71,7 @@ async def _at_atlassian(wiring: Wiring) -> Wish:
     wish = atlassian_wish("atlassian", None, {"client_id": client_id})
     if wish is None:
         raise RuntimeError("the name decides that Atlassian is meant")
-    return replace(wish, ask_secret=partial(ask_client_secret, wiring, "atlassian"))
+    return replace(wish, ask_secret=partial(ask_client_secret, wiring, "atlassian", wish.issuer))
 
 
 async def _elsewhere(wiring: Wiring) -> Wish:

@@ -78,7 +78,7 @@ async def add(
     wish = atlassian_wish(name, issuer, given) or wish_for(name, issuer, given)
     await wiring.store.prove_replaceable()
     if confidential:
-        wish = replace(wish, ask_secret=partial(ask_client_secret, wiring, name))
+        wish = replace(wish, ask_secret=partial(ask_client_secret, wiring, name, wish.issuer))
     async with wiring.http() as http:
         provider = await providers.found(http, wiring.custody, wish)
     await wiring.store.save_provider(provider)
@@ -133,16 +133,22 @@ async def remove(wiring: Wiring, *, name: str) -> None:
     wiring.output.result({"removed": name}, [f"✔ Removed {name}."])
 
 
-async def ask_client_secret(wiring: Wiring, name: str) -> Secret:
-    """Ask for a client's secret in the hidden prompt."""
+async def ask_client_secret(wiring: Wiring, name: str, issuer: str) -> Secret:
+    """Ask for the secret of a client at `issuer` in the hidden prompt."""
+    from twg.products import atlassian  # noqa: PLC0415 - httpx only where it is used
+
+    theirs = atlassian.is_atlassian(issuer)
+    place = atlassian.APP_CONSOLE if theirs else f"{issuer}, where your app is registered"
     return await wiring.prompt.ask(
         "client-secret",
         what=f"client secret of {name}",
         notes=[
-            f"The client secret of your OAuth app at {name} is needed to sign in there.",
-            f"It is kept sealed in {wiring.shown(wiring.settings.auth_conf)},",
-            "and goes to that server alone.",
+            f"The client secret of your OAuth app lets twg sign you in at {name}.",
+            f"It goes to {issuer} alone,",
+            f"and is kept sealed in {wiring.shown(wiring.settings.auth_conf)}.",
+            f"It is shown, and made anew, at {place}.",
         ],
+        accepts=atlassian.CLIENT_SECRET_KINDS if theirs else None,
     )
 
 

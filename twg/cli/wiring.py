@@ -13,7 +13,7 @@ from twg import settings as settings_module
 from twg.cli.output import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from guard.agents import Agent
@@ -99,6 +99,23 @@ class Wiring:
             names = ", ".join(sorted(finding.name for finding in found))
             self.output.warn(f"{names} in the environment holds a secret; it was not read")
             self.audit.record("secret.ignored", reason=f"environment: {names}")
+
+    def refuse_outgoing(self, parts: Iterable[tuple[str, str | bytes]]) -> None:
+        """Refuse to send what holds a secret, and record that.
+
+        Args:
+            parts: Name and content of each part of a request, less the credential.
+
+        Raises:
+            SecretRefused: A part holds one that is known in this run, or by its looks.
+        """
+        from guard.outgoing import refuse_outgoing  # noqa: PLC0415 - only where something is sent
+
+        try:
+            refuse_outgoing(parts, scrubber=self.scrubber)
+        except SecretRefused as error:
+            self.note_refusal(error)
+            raise
 
     def note_refusal(self, error: SecretRefused) -> None:
         """Record that a secret was turned away."""
@@ -277,6 +294,7 @@ class Wiring:
             notes=[
                 "Signed in, but the browser shows an error? It is on another machine, then. Copy",
                 "the address it shows and paste it here; it is hidden, for it holds a code.",
+                "The code goes to the server that sent you there, once, and is not kept.",
             ],
             seconds=self.settings.wait_seconds,
         )

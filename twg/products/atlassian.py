@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 ISSUER: Final = "https://auth.atlassian.com"
 API_BASE: Final = "https://api.atlassian.com"
+APP_CONSOLE: Final = "https://developer.atlassian.com/console/myapps/"
+"""Where a person makes an OAuth app, and finds its client secret."""
+
+CLIENT_SECRET_KINDS: Final = frozenset({"atlassian-client-secret"})
+"""What a client secret made there may look like, beside none: older ones have no prefix."""
 
 # developer.atlassian.com, "OAuth 2.0 (3LO) apps": the audience and `prompt=consent` are required.
 AUTHORIZE_PARAMETERS: Final[Mapping[str, str]] = MappingProxyType(
