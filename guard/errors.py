@@ -20,7 +20,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from guard.secret import Secret
 
 
 class GuardError(Exception):
@@ -36,13 +39,27 @@ class SecretRefused(GuardError):
         way: How it came: ``argument``, ``stdin`` or ``environment``.
         name: The option's or variable's name, or a position such as ``argument 3``; never a value.
         looks_like: The kind of secret the value looks like, or None if the name alone decided.
+        values: What to clean up after: each secret as far as it can be told, and each word that
+            holds one. Where `looks_like` is None the name alone decided, and a value may be an
+            ordinary word. No pickle and no copy of this has them.
     """
 
-    def __init__(self, way: str, name: str, looks_like: str | None = None) -> None:
+    def __init__(
+        self,
+        way: str,
+        name: str,
+        looks_like: str | None = None,
+        *,
+        values: Sequence[Secret] = (),
+    ) -> None:
         self.way = way
         self.name = name
         self.looks_like = looks_like
+        self.values = tuple(values)
         super().__init__(self._wording())
+
+    def __reduce__(self) -> tuple[type[SecretRefused], tuple[str, str, str | None]]:
+        return type(self), (self.way, self.name, self.looks_like)
 
     def _wording(self) -> str:
         shape = f" (it looks like {self.looks_like})" if self.looks_like else ""

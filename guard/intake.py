@@ -10,15 +10,16 @@ import os
 import re
 import stat
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from guard.errors import SecretRefused
-from guard.shapes import decodings, looks_like, mentions_secret, names_secret, shapes_in
+from guard.shapes import decodings, find, looks_like, mentions_secret, names_secret, shapes_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from guard.secret import Secret
     from guard.shapes import Shape
 
 # From how many letters on the beginning of an option's name can only mean that option.
@@ -42,15 +43,19 @@ _SHORT: Final = frozenset("tpk")
 _LOGIN_OPTIONS: Final = frozenset({"-u", "--user", "--username", "--auth"})
 _HEADER_OPTIONS: Final = frozenset({"-H", "--header", "--headers"})
 _SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
+_SCHEMES: Final = frozenset({"basic", "bearer"})
 # A hyphen, and what editors and web pages make of it.
 _DASHES: Final = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 _OPTION: Final = rf"([{_DASHES}]{{1,3}})([A-Za-z0-9_.-]+)[=:\s]?"
 _SHOWABLE_NAME: Final = r"-{0,2}[A-Za-z][A-Za-z_-]{0,31}"
 _ACCOUNT_ID: Final = r"[0-9]{1,10}:[0-9a-fA-F-]{36}"
-_QUERY_PAIR: Final = r"[?&;#]([A-Za-z0-9_.-]{1,64})=[^&;#\s]"
+_QUERY_PAIR: Final = r"[?&;#]([A-Za-z0-9_.-]{1,64})=(?=([^&;#\s]+))"
 # An address is no secret: `--endpoint token=https://…` tells where tokens are had.
-_PAIR: Final = r"([A-Za-z0-9_.\[\]-]{1,64})=(?!https?://[^\s@]*$)\S"
-_HEADER: Final = r"\s*([A-Za-z0-9-]{1,64}):\s*\S"
+_PAIR: Final = r"([A-Za-z0-9_.\[\]-]{1,64})=(?!https?://[^\s@]*$)(\S.*)"
+_HEADER: Final = r"\s*([A-Za-z0-9-]{1,64}):\s*(\S.*)"
+# Shorter words stand in too many places where they are no secret.
+_SHORTEST: Final = 4
+_SHORTEST_MIXED: Final = 8
 
 # Other programs' variables; every developer has some, and may sign in here all the same.
 _FOREIGN: Final = (
@@ -71,10 +76,12 @@ class Finding:
     Attributes:
         name: The option's or variable's name, or a position such as ``argument 3``; never a value.
         looks_like: What the value looks like, in words; None if the name alone decided.
+        values: Each secret as far as it can be told, and each word that holds one.
     """
 
     name: str
     looks_like: str | None = None
+    values: tuple[Secret, ...] = field(default=(), repr=False, compare=False)
 
 
 def refuse_arguments(argv: Sequence[str]) -> None:
@@ -89,12 +96,11 @@ def refuse_arguments(argv: Sequence[str]) -> None:
         argv: The arguments without the program's name.
 
     Raises:
-        SecretRefused: As said; it holds no value.
+        SecretRefused: As said, of the first; it holds the values of all.
     """
-    found = next(_in_arguments(argv), None)
+    found = tuple(_in_arguments(argv))
     del argv  # a traceback that shows variables must not show these
-    if found is not None:
-        raise SecretRefused("argument", found.name, found.looks_like)
+    _refuse("argument", found)
 
 
 def secrets_in_environment(
@@ -124,12 +130,11 @@ def refuse_environment(environ: Mapping[str, str], *, families: Collection[str] 
         families: As for `secrets_in_environment`.
 
     Raises:
-        SecretRefused: It names the first such variable.
+        SecretRefused: It names the first such variable, and holds the values of all.
     """
     found = secrets_in_environment(environ, families=families)
     del environ  # a traceback that shows variables must not show these
-    if found:
-        raise SecretRefused("environment", found[0].name, found[0].looks_like)
+    _refuse("environment", found)
 
 
 def refuse_stdin(descriptor: int = 0) -> None:
@@ -149,6 +154,43 @@ def refuse_stdin(descriptor: int = 0) -> None:
         return
     if not os.isatty(descriptor) and not _is_null_device(status):
         raise SecretRefused("stdin", "standard input")
+
+
+def _refuse(way: str, found: Sequence[Finding]) -> None:
+    if not found:
+        return
+    values: list[Secret] = []
+    for value in (value for finding in found for value in finding.values):
+        if not any(value.same_as(known) for known in values):
+            values.append(value)
+    raise SecretRefused(way, found[0].name, found[0].looks_like, values=values)
+
+
+def _finding(name: str, shape: Shape | None, *words: str) -> Finding:
+    """Return a finding in `words`; its values are what can be told of them, and they themselves."""
+    from guard.secret import Secret  # noqa: PLC0415 - only where there is one
+
+    told = [word[start:end] for word in words for start, end, _ in find(word)]
+    return Finding(
+        name,
+        shape.name if shape else None,
+        tuple(
+            Secret(value, shape.kind if shape else "secret")
+            for value in dict.fromkeys([*told, *words])
+            if _could_be_one(value)
+        ),
+    )
+
+
+def _could_be_one(value: str) -> bool:
+    """Tell whether to look for `value` elsewhere: no option and no crumb is worth it."""
+    if value.startswith(tuple(_DASHES)):
+        return _is_mixed(value)
+    return len(value) >= _SHORTEST
+
+
+def _is_mixed(word: str) -> bool:
+    return len(word) >= _SHORTEST_MIXED and any(character.isdigit() for character in word)
 
 
 def _is_null_device(status: os.stat_result) -> bool:
@@ -171,14 +213,31 @@ def _in_arguments(argv: Sequence[str]) -> Iterator[Finding]:
         yield from _in_option(word, after, place)
         yield from _in_login(word, before)
         yield from _in_header(word, before, place)
+        yield from _in_open_header(word, argv[position : position + 2])
         yield from _in_pairs(word, place)
         yield from _in_value(word, place)
         before = word
-    # A blank splits a secret into two arguments. Names do not count: what stands behind one may
-    # belong to another option.
-    for shape in shapes_in(" ".join(argv)):
-        if shape.kind != "named-secret":
-            yield Finding("the command line", shape.name)
+    if shape := _split_over(argv):
+        words = _narrowest(argv)
+        yield _finding("the command line", shape, " ".join(words), *filter(_is_mixed, words))
+
+
+def _split_over(words: Sequence[str]) -> Shape | None:
+    """Return the shape of a secret in `words`, which a blank may split into several.
+
+    Names do not count: what stands behind one may belong to another option.
+    """
+    shapes = shapes_in(" ".join(words))
+    return next((shape for shape in shapes if shape.kind != "named-secret"), None)
+
+
+def _narrowest(words: Sequence[str]) -> Sequence[str]:
+    """Return the fewest neighbours of `words` that hold a secret between them."""
+    while _split_over(words[1:]):
+        words = words[1:]
+    while _split_over(words[:-1]):
+        words = words[:-1]
+    return words
 
 
 def _in_option(word: str, after: str, place: str) -> Iterator[Finding]:
@@ -188,17 +247,13 @@ def _in_option(word: str, after: str, place: str) -> Iterator[Finding]:
     dashes, name = option.groups()
     value = word[option.end() :] or after
     if names_secret(name) or _abbreviates(name):
-        yield Finding(_shown(dashes + name, place), _looks(value))
+        yield _finding(_shown(dashes + name, place), looks_like(value), value, word)
     elif dashes == "-" and name[0] in _SHORT:
-        yield Finding(f"-{name[0]}", _looks(word[2:] or after))
+        value = word[2:] or after
+        yield _finding(f"-{name[0]}", looks_like(value), value, word)
     elif len(dashes) > 1 and mentions_secret(name):
         # The words behind the telling one could be its value.
-        yield Finding(place, _looks(value))
-
-
-def _looks(value: str) -> str | None:
-    shape = looks_like(value)
-    return shape.name if shape else None
+        yield _finding(place, looks_like(value), value, word)
 
 
 def _abbreviates(name: str) -> bool:
@@ -216,7 +271,7 @@ def _in_login(word: str, before: str) -> Iterator[Finding]:
         option, value = word[:2], word[2:]
     user, _, password = value.partition(":")
     if option in _LOGIN_OPTIONS and user and password and not re.fullmatch(_ACCOUNT_ID, value):
-        yield Finding(option)
+        yield _finding(option, None, password, value)
 
 
 def _in_header(word: str, before: str, place: str) -> Iterator[Finding]:
@@ -228,11 +283,22 @@ def _in_header(word: str, before: str, place: str) -> Iterator[Finding]:
     header = re.match(_HEADER, word)
     if header is None:
         return
-    name = header[1]
+    name, value = header.groups()
     if name.lower() in _SECRET_HEADERS:
-        yield Finding(f"the {name} header")
+        name = f"the {name} header"
     elif given and mentions_secret(name):
-        yield Finding(_shown(name, place) if names_secret(name) else place)
+        name = _shown(name, place) if names_secret(name) else place
+    else:
+        return
+    yield _finding(name, None, value.split()[-1], value)
+
+
+def _in_open_header(word: str, behind: Sequence[str]) -> Iterator[Finding]:
+    """Look at a header that a blank ends, for nothing quotes it: ``Authorization: Bearer x``."""
+    name = word.strip().removesuffix(":")
+    if word.rstrip().endswith(":") and name.lower() in _SECRET_HEADERS:
+        values = [each for each in behind if each.lower() not in _SCHEMES]
+        yield _finding(f"the {name} header", looks_like(" ".join(behind)), *values[:1])
 
 
 def _in_pairs(word: str, place: str) -> Iterator[Finding]:
@@ -242,15 +308,18 @@ def _in_pairs(word: str, place: str) -> Iterator[Finding]:
     elif word.startswith("-"):
         given = word[2:]
     pair = re.match(_PAIR, given)
-    names = re.findall(_QUERY_PAIR, word) + ([pair[1]] if pair else [])
-    yield from (Finding(_shown(name, place)) for name in names if names_secret(name))
+    pairs = re.findall(_QUERY_PAIR, word) + ([pair.groups()] if pair else [])
+    for name, value in pairs:
+        if names_secret(name):
+            yield _finding(_shown(name, place), None, value)
 
 
 def _in_value(word: str, place: str) -> Iterator[Finding]:
     if shape := looks_like(word):
-        option, given, _ = word.partition("=")
+        option, _, given = word.partition("=")
         named = given and option.startswith("--")
-        yield Finding(_shown(option, place) if named else place, shape.name)
+        values = (given, word) if named else (word,)
+        yield _finding(_shown(option, place) if named else place, shape, *values)
 
 
 def _shown(name: str, place: str) -> str:
@@ -269,7 +338,7 @@ def _in_variable(name: str, value: str, families: Collection[str]) -> Finding | 
     if shape is None and not (_is_of(name, families) and mentions_secret(name)):
         return None
     showable = re.fullmatch(_SHOWABLE_VARIABLE, name) and looks_like(name) is None
-    return Finding(name if showable else _NOT_SHOWN, shape.name if shape else None)
+    return _finding(name if showable else _NOT_SHOWN, shape, value)
 
 
 def _concerns(shape: Shape, name: str, value: str, families: Collection[str]) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import json
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -98,6 +101,7 @@ def refused(*argv: str) -> SecretRefused:
         (["api", "jira", "/", f"--header=Cookie: a={PLAIN}"], "the Cookie header"),
         (["api", "jira", "/", "-H", "X-Api-Key: x"], "X-Api-Key"),
         (["api", "jira", f"Authorization: {PLAIN}"], "the Authorization header"),
+        (["-H", "Authorization:", "Bearer", PLAIN], "the Authorization header"),
     ],
 )
 def test_what_is_named_like_a_secret_is_refused_and_named(argv: list[str], name: str) -> None:
@@ -246,6 +250,66 @@ def test_no_value_is_in_the_error_or_in_its_traceback(argv: list[str]) -> None:
     assert frames
     for secret in (PLAIN, TOKEN, TOKEN[:9], TOKEN[9:]):
         assert not any(secret in text for text in shown)
+
+
+EXPOSED: list[tuple[list[str], list[str]]] = [
+    (["login", "--token", PLAIN], [PLAIN]),
+    (["login", f"--token={PLAIN}"], [PLAIN, f"--token={PLAIN}"]),
+    (["login", f"-p{PLAIN}"], [PLAIN, f"-p{PLAIN}"]),
+    (["--token", "-" + PLAIN], ["-" + PLAIN]),
+    (["login", f"--token-{PLAIN}"], [f"--token-{PLAIN}"]),
+    (["login", f"--profile={TOKEN}"], [TOKEN, f"--profile={TOKEN}"]),
+    (["-u", f"alice:{PLAIN}"], [PLAIN, f"alice:{PLAIN}"]),
+    (["-H", f"Authorization: Bearer {PLAIN}"], [PLAIN, f"Bearer {PLAIN}"]),
+    (["-H", f"X-Api-Key: {PLAIN}"], [PLAIN]),
+    (["api", "jira", f"/me?a=b&token={PLAIN}&x=1"], [PLAIN, f"/me?a=b&token={PLAIN}&x=1"]),
+    (["api", "jira", "/", "-F", f"token={PLAIN}"], [PLAIN, f"token={PLAIN}"]),
+    (["api", "jira", f"https://x:{PLAIN}@h/"], [PLAIN, f"https://x:{PLAIN}@h/"]),
+    (["login", LOGIN], [LOGIN]),
+    (["api", TOKEN[:9], TOKEN[9:], "jira"], [f"{TOKEN[:9]} {TOKEN[9:]}", TOKEN[:9], TOKEN[9:]]),
+    (["Authorization:", "Bearer", PLAIN, "jira"], [PLAIN]),
+    (["-H", "cookie:", PLAIN, "jira"], [PLAIN]),
+    (["login", "--token", PLAIN, "--password", "a-second-one"], [PLAIN, "a-second-one"]),
+    # What stands behind the name is another option, or nothing, or too short to be looked for.
+    (["login", "--with-token", "--profile", "work"], []),
+    (["login", "--password-stdin"], []),
+    (["login", "--token"], []),
+    (["login", "-p", "x"], []),
+]
+
+
+@pytest.mark.parametrize(("argv", "exposed"), EXPOSED)
+def test_a_refusal_holds_what_is_to_be_cleaned_up_after(
+    argv: list[str], exposed: list[str]
+) -> None:
+    """H-A7: the secret as far as it can be told, and the words that hold one; no bystander."""
+    found = [value.reveal("compare in a test") for value in refused(*argv).values]
+    assert [each for each in exposed if each not in found] == []
+    assert len(found) == len(set(found))
+    bystanders = {"login", "jira", "api", "work", "Bearer", "--token", "--profile", "alice"}
+    assert not bystanders & set(found)
+    assert exposed or not found
+
+
+def test_a_refused_environment_is_held_too() -> None:
+    with pytest.raises(SecretRefused) as caught:
+        refuse_environment({"TWG_TOKEN": PLAIN, "NOTE": f"Bearer {JWT}"}, families=FAMILIES)
+    found = {value.reveal("compare in a test") for value in caught.value.values}
+    assert found == {PLAIN, JWT, f"Bearer {JWT}"}
+
+
+def test_nothing_written_of_a_refusal_has_its_values() -> None:
+    """H-A1: no words, no pickle, no copy; JSON is refused."""
+    error = refused("login", f"--token={TOKEN}")
+    assert error.values
+    kinds = {value.kind for value in error.values}
+    assert kinds == {"atlassian-api-token"}
+    written = [str(error), repr(error), repr(error.args), f"{vars(error)}", repr(error.values)]
+    again = [pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)]  # noqa: S301 - its own
+    assert all(str(one) == str(error) and one.values == () for one in again)
+    assert not any(TOKEN in text for text in written)
+    with pytest.raises(TypeError):
+        json.dumps(vars(error))
 
 
 @settings(deadline=None)  # a busy machine is no fault
