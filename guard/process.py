@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Final
 from guard.shapes import looks_like, mentions_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Mapping, MutableMapping, Sequence
 
 _PRIVATE: Final = 0o077
 _STANDARD_DESCRIPTORS: Final = (0, 1, 2)
 _PR_SET_DUMPABLE: Final = 4
+# Where the kernel keeps the bounds of the command line: proc(5), counted behind the name.
+_ARGUMENTS_START: Final = 45
+_ARGUMENTS_END: Final = 46
 
 # What libraries would obey without asking; in capitals, though some read it in any case. A
 # person's own choice of these things stands in the settings, where others cannot set it unseen.
@@ -73,6 +76,19 @@ def hide_memory() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
+def hide_arguments(argv: Sequence[str]) -> None:
+    """Take the arguments out of what ``ps`` and ``/proc`` tell of this process (Linux).
+
+    For a command line that was refused: they show while the rest is cleaned up, and to whatever
+    looks at all processes now and then. Nothing changes where `argv` is not this process's.
+
+    Args:
+        argv: The arguments without the program's name.
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        _overwrite_arguments(b"".join(os.fsencode(word) + b"\0" for word in argv))
+
+
 def forget_variables(environ: MutableMapping[str, str]) -> None:
     """Remove the variables by which others could make a library trust, tell or run what they like.
 
@@ -95,6 +111,18 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
         if (name.startswith(_NEEDED_PREFIX) or not mentions_secret(name))
         and looks_like(value) is None
     }
+
+
+def _overwrite_arguments(words: bytes) -> None:
+    # The memory is this process's own, so neither a privilege nor a library is needed.
+    with open("/proc/self/stat", "rb") as status:  # noqa: PTH123 - the import of pathlib is not free
+        fields = status.read().rpartition(b") ")[2].split()
+    start, end = int(fields[_ARGUMENTS_START]), int(fields[_ARGUMENTS_END])
+    with open("/proc/self/mem", "r+b", buffering=0) as memory:  # noqa: PTH123 - likewise
+        memory.seek(start)
+        if words and memory.read(end - start).endswith(b"\0" + words):
+            memory.seek(end - len(words))
+            memory.write(bytes(len(words)))
 
 
 def _allow_no_core_dump() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import os
 import socket
+import subprocess
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -210,6 +212,32 @@ def test_a_real_process_leaves_nothing_of_it(console: Console) -> None:
 
     assert console.records("secret.refused")[0]["secret"] == {"kind": "an Atlassian API token"}
     assert console.traces_of(TOKEN) == []
+
+
+LEAVING = """
+import atexit
+from pathlib import Path
+from twg.cli.main import main
+atexit.register(lambda: print("left:", Path("/proc/self/cmdline").read_bytes()))
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not let it")
+def test_the_process_list_shows_nothing_of_it_any_more(console: Console) -> None:
+    """H-A1: `ps` in another terminal, while the refusal is recorded and cleaned up after."""
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVING, "login", "--token", WORD],
+        env=console.env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 64
+    assert "left: b'" in done.stdout
+    assert WORD not in done.stdout
 
 
 def test_a_file_of_arguments_is_a_word_and_not_opened(console: Console, tmp_path: Path) -> None:

@@ -10,7 +10,13 @@ from typing import Final
 
 import pytest
 
-from guard.process import clean_environment, forget_variables, harden, hide_memory
+from guard.process import (
+    clean_environment,
+    forget_variables,
+    harden,
+    hide_arguments,
+    hide_memory,
+)
 
 ROOT: Final = Path(__file__).parents[2]
 TOKEN: Final = "ATATT3xFfGF0" + "kq7Zr2Wm9" * 8 + "=1A2B3C4D"
@@ -159,6 +165,47 @@ hide_memory()
 print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), len(os.listdir("/proc/self/fd")) > 2)
 """
     assert run(program) == "0 True\n"
+
+
+CALLED = """
+import sys
+from pathlib import Path
+from guard.process import hide_arguments
+before = Path("/proc/self/cmdline").read_bytes()
+hide_arguments(sys.argv[1:] if sys.argv[1] == "login" else ["login", "--token", "opaque"])
+after = Path("/proc/self/cmdline").read_bytes()
+print(len(after) == len(before), after.rstrip(bytes(1)).split(bytes(1))[3:], sys.argv[1:])
+"""
+
+
+@on_linux
+@pytest.mark.parametrize(
+    ("argv", "left"),
+    [
+        (["login", "--token", "opaque"], "[]"),
+        (["login", "", "--token=opaque \udc80"], "[]"),
+        # Somebody else's command line, such as that of the program that runs us as a library.
+        (["serve", "--token", "opaque"], "[b'serve', b'--token', b'opaque']"),
+    ],
+)
+def test_refused_arguments_are_taken_out_of_the_process_list(argv: list[str], left: str) -> None:
+    """H-A1: the program's own copies stay, for what is told of the refusal."""
+    done = subprocess.run(
+        [sys.executable, "-c", CALLED, *argv],
+        env={"PATH": os.defpath, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"True {left} {argv}\n"
+
+
+def test_without_a_process_table_nothing_is_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("builtins.open", missing)
+    hide_arguments(["login"])
 
 
 def test_where_memory_cannot_be_hidden_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:

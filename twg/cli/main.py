@@ -63,6 +63,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         intake.refuse_arguments(argv)
         return _parse_and_run(wiring)
     except SecretRefused as error:
+        process.hide_arguments(argv)
         return _refuse(wiring, error)
     except KeyboardInterrupt as error:
         return _fail(wiring, error)
