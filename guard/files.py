@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import stat
 import sys
@@ -28,6 +29,7 @@ _NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 _CLOSE_ON_EXEC: Final = getattr(os, "O_CLOEXEC", 0)
 # A FIFO in place of the file must not block the open; the mode check that follows refuses it.
 _NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0)
+_TEMPORARY: Final = re.compile(r"\.(?P<of>.+)\.[0-9a-f]{12}\.tmp", re.DOTALL)
 
 
 def ensure_private_directory(path: Path) -> None:
@@ -105,15 +107,12 @@ def replace_private(path: Path, data: bytes) -> None:
             directory's sync failed, replaced.
     """
     check_private_file(path)
-    temporary = _temporary_beside(path)
     try:
-        _write_new(temporary, data)
-        temporary.replace(path)
-        _sync_directory(path.parent)
+        with _temporary_beside(path, data) as temporary:
+            temporary.replace(path)
+            _sync_directory(path.parent)
     except OSError as error:
         raise FileUnwritable(path, _words(error)) from error
-    finally:
-        _discard(temporary)
 
 
 def create_private(path: Path, data: bytes) -> bool:
@@ -124,18 +123,15 @@ def create_private(path: Path, data: bytes) -> bool:
     Raises:
         FileUnwritable: The file system refuses.
     """
-    temporary = _temporary_beside(path)
     try:
-        _write_new(temporary, data)
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            return False
-        _sync_directory(path.parent)
+        with _temporary_beside(path, data) as temporary:
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                return False
+            _sync_directory(path.parent)
     except OSError as error:
         raise FileUnwritable(path, _words(error)) from error
-    finally:
-        _discard(temporary)
     return True
 
 
@@ -147,17 +143,17 @@ def prove_replaceable(path: Path, size: int) -> None:
         FileUnwritable: The directory is read-only, full, or not there.
     """
     check_private_file(path)
-    temporary = _temporary_beside(path)
     try:
-        _write_new(temporary, bytes(size))
-        # A directory that allows creation but no renaming exists (sticky, immutable): try it too.
-        moved = _temporary_beside(path)
-        temporary.replace(moved)
-        temporary = moved
+        with _temporary_beside(path, bytes(size)) as temporary:
+            # A directory that allows creation but no renaming exists (sticky, immutable): try it
+            # too.
+            moved = _temporary_name(path)
+            try:
+                temporary.replace(moved)
+            finally:
+                _discard(moved)
     except OSError as error:
         raise FileUnwritable(path, _words(error)) from error
-    finally:
-        _discard(temporary)
 
 
 def remove_private(path: Path) -> bool:
@@ -174,6 +170,21 @@ def remove_private(path: Path) -> bool:
     except OSError as error:
         raise FileUnwritable(path, _words(error)) from error
     return True
+
+
+def sweep_temporaries(directory: Path) -> int:
+    """Remove the temporary files that killed writers left in `directory`; return how many.
+
+    A writer has its own locked until it is done, and the kernel lets go of a dead one's lock: so
+    neither an age nor a process id has to be believed. What is not named as ours are, or is not a
+    plain private file of this user's, is left alone; so is all of it where files cannot be locked.
+    """
+    if not _POSIX:
+        return 0
+    found: list[Path] = []
+    with contextlib.suppress(OSError):
+        found += directory.iterdir()
+    return sum(_is_swept(each) for each in found if _TEMPORARY.fullmatch(each.name))
 
 
 @contextlib.contextmanager
@@ -232,12 +243,69 @@ def _check_owner_and_mode(path: Path, status: os.stat_result, wanted: int) -> No
         )
 
 
-def _temporary_beside(path: Path) -> Path:
+@contextlib.contextmanager
+def _temporary_beside(path: Path, data: bytes) -> Iterator[Path]:
+    """Yield a new file beside `path` that holds `data`, synced; in the end its name is gone."""
+    temporary, descriptor = _new_beside(path)
+    try:
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            view = memoryview(data)
+            while view:
+                view = view[file.write(view) :]
+            os.fsync(descriptor)
+            if not _POSIX:  # Windows renames no file that is open
+                file.close()
+            yield temporary
+    finally:
+        _discard(temporary)
+
+
+def _new_beside(path: Path) -> tuple[Path, int]:
+    """Create an empty file beside `path`, and lock it for `sweep_temporaries` to see."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _CLOSE_ON_EXEC
+    while True:
+        temporary = _temporary_name(path)
+        descriptor = os.open(temporary, flags, FILE_MODE)
+        if not _POSIX or (_try_lock(descriptor) is not False and temporary.exists()):
+            return temporary, descriptor
+        # Somebody swept it before it was locked.
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool | None:
+    """Lock an open file; return False if another one has it, None if it cannot be locked."""
+    import fcntl  # noqa: PLC0415 - not on Windows
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _is_swept(temporary: Path) -> bool:
+    with contextlib.suppress(OSError):
+        descriptor = os.open(temporary, os.O_RDONLY | _NO_FOLLOW | _CLOSE_ON_EXEC | _NO_WAIT)
+        try:
+            status = os.fstat(descriptor)
+            ours = status.st_uid == os.geteuid() and not stat.S_IMODE(status.st_mode) & _OTHERS
+            if stat.S_ISREG(status.st_mode) and ours and _try_lock(descriptor):
+                temporary.unlink()
+                return True
+        finally:
+            os.close(descriptor)
+    return False
+
+
+def _temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
 
 
 def _is_temporary_of(path: Path, other: Path) -> bool:
-    return other.name.startswith(f".{path.name}.") and other.suffix == ".tmp"
+    found = _TEMPORARY.fullmatch(other.name)
+    return found is not None and found["of"] == path.name
 
 
 def _discard(temporary: Path) -> None:
@@ -245,18 +313,6 @@ def _discard(temporary: Path) -> None:
     # failure is the one to tell.
     with contextlib.suppress(OSError):
         temporary.unlink(missing_ok=True)
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _CLOSE_ON_EXEC
-    descriptor = os.open(path, flags, FILE_MODE)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _sync_directory(path: Path) -> None:

@@ -200,13 +200,19 @@ class NetworkError(TwgError):
     Args:
         host: Who was called.
         why: The reason in words.
+        remediation: What to do now.
+        sent: The request may have reached the server; False where there was no connection to send
+            it on, so that it can be sent again as if for the first time.
     """
 
     code = Code.NETWORK
     default_remediation = "Check the network and try again; nothing was lost."
 
-    def __init__(self, host: str, why: str, remediation: str | None = None) -> None:
+    def __init__(
+        self, host: str, why: str, remediation: str | None = None, *, sent: bool = True
+    ) -> None:
         self.host = host
+        self.sent = sent
         super().__init__(f"{host} cannot be reached: {why}", remediation)
 
 

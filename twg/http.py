@@ -260,7 +260,8 @@ class Http:
 
         Raises:
             ConfigError: A URL not to be used, or secrets on their way to an origin not pinned.
-            NetworkError: No connection, no whole answer in time, a broken answer.
+            NetworkError: No connection, no whole answer in time, a broken answer; its `sent` tells
+                whether the request may have reached the server.
             BodyTooLarge: More than `limit` bytes.
         """
         target = origin(url)
@@ -376,13 +377,14 @@ def _translated(host: str, deadline: float) -> Iterator[None]:
         yield
     except TimeoutError:
         raise NetworkError(host, f"no whole answer within {deadline:.0f} seconds") from None
+    except httpx.ConnectTimeout as error:
+        raise NetworkError(host, "it did not connect in time", sent=False) from error
     except httpx.TimeoutException as error:
-        waited = "connect" if isinstance(error, httpx.ConnectTimeout) else "answer"
-        raise NetworkError(host, f"it did not {waited} in time") from error
+        raise NetworkError(host, "it did not answer in time") from error
     except httpx.ConnectError as error:
-        raise NetworkError(host, _connect_words(error)) from error
+        raise NetworkError(host, _connect_words(error), sent=False) from error
     except httpx.ProxyError as error:
-        raise NetworkError(host, "the proxy refused the connection") from error
+        raise NetworkError(host, "the proxy refused the connection", sent=False) from error
     except httpx.RemoteProtocolError as error:
         raise NetworkError(host, "it broke off or did not speak HTTP") from error
     except httpx.TransportError as error:

@@ -25,6 +25,7 @@ from guard.files import (
     read_private,
     remove_private,
     replace_private,
+    sweep_temporaries,
 )
 
 if TYPE_CHECKING:
@@ -344,6 +345,94 @@ def test_the_temporary_file_of_another_is_left(home: Path) -> None:
     with pytest.raises(UnsafeFile, match="second name"):
         read_private(path)
     assert names(home) == [".f.0123456789ab.tmp", "f", "keep.tmp"]
+
+
+WRITING = """
+import sys
+from pathlib import Path
+from guard import files
+def wait(path, *_):
+    print(path.name, flush=True)
+    sys.stdin.readline()
+    return path
+Path.replace = wait
+getattr(files, sys.argv[1])(Path(sys.argv[2]), eval(sys.argv[3]))
+"""
+
+
+def writing(call: str, path: Path, what: str) -> subprocess.Popen[str]:
+    """Return a process that stops before it renames its temporary file, until it is told to go."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITING, call, str(path), what],
+        env={"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().endswith(".tmp\n")
+    return process
+
+
+@pytest.mark.parametrize(
+    ("call", "what"), [("replace_private", "b'new'"), ("prove_replaceable", "9")]
+)
+def test_only_a_dead_writers_temporary_file_is_swept(home: Path, call: str, what: str) -> None:
+    """H-D2: however long a live one takes, and however young a dead one's is."""
+    with writing(call, home / "f", what) as alive, writing(call, home / "f", what) as killed:
+        assert len(names(home)) == 2
+        assert sweep_temporaries(home) == 0
+        killed.kill()
+        killed.wait()
+
+        assert sweep_temporaries(home) == 1
+
+        assert len(names(home)) == 1
+        alive.communicate("go\n")
+    assert alive.returncode == 0
+
+
+def test_nothing_but_temporary_files_of_ours_is_swept(home: Path) -> None:
+    kept = {".f.tmp", "f.0123456789ab.tmp", ".f.0123456789abc.tmp", ".f.0123456789ab.tmp~"}
+    for name in kept:
+        private(home / name)
+    private(home / ".open.0123456789ab.tmp").chmod(0o644)
+    (home / ".link.0123456789ab.tmp").symlink_to(home / ".f.tmp")
+    (home / ".directory.0123456789ab.tmp").mkdir(mode=0o700)
+    os.mkfifo(home / ".fifo.0123456789ab.tmp", 0o600)
+    kept = set(names(home))
+    private(home / ".ours.0123456789ab.tmp")
+
+    assert sweep_temporaries(home) == 1
+
+    assert set(names(home)) == kept
+    assert sweep_temporaries(home / "nowhere") == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_another_users_temporary_file_is_not_swept(home: Path) -> None:
+    os.chown(private(home / ".f.0123456789ab.tmp"), NOBODY, NOBODY)
+    assert sweep_temporaries(home) == 0
+
+
+def test_a_writer_whose_file_was_swept_before_it_was_locked_takes_another(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept: list[int] = []
+
+    def open_late(path: Path, flags: int, mode: int = 0o777) -> int:
+        descriptor = opening(path, flags, mode)
+        if flags & os.O_EXCL and not swept:
+            swept.append(sweep_temporaries(home))
+        return descriptor
+
+    opening = os.open
+    monkeypatch.setattr(os, "open", open_late)
+    replace_private(home / "f", b"new")
+
+    assert swept == [1]
+    assert (home / "f").read_bytes() == b"new"
+    assert names(home) == ["f"]
 
 
 def test_a_link_in_its_place_is_not_followed_by_creation(home: Path) -> None:

@@ -49,8 +49,9 @@ async def test_a_server_that_stops_in_the_middle_is_waited_for_so_long(server: S
     """H-C4: a time-out."""
     server.on("/x", stall())
     async with Http(read_seconds=0.1) as http:
-        with pytest.raises(NetworkError, match="did not answer in time"):
+        with pytest.raises(NetworkError, match="did not answer in time") as caught:
             await http.request("POST", f"{server.url}/x", form={})
+        assert caught.value.sent
     assert len(server.received) == 1
 
 
@@ -64,8 +65,9 @@ async def test_a_server_that_drips_is_cut_off_as_a_whole(server: Server, http: H
             await anyio.sleep(0.01)
 
     server.on("/x", drip)
-    with pytest.raises(NetworkError, match="no whole answer within"):
+    with pytest.raises(NetworkError, match="no whole answer within") as caught:
         await http.request("GET", f"{server.url}/x", deadline=0.3)
+    assert caught.value.sent
 
 
 @pytest.mark.parametrize(
@@ -85,16 +87,18 @@ async def test_what_is_not_http_is_told_as_a_fault_of_the_network(
 ) -> None:
     """H-C1, H-C4: broken off, or 1 MB of headers."""
     server.on("/x", raw(answer))
-    with pytest.raises(NetworkError, match=r"broke off|was lost"):
+    with pytest.raises(NetworkError, match=r"broke off|was lost") as caught:
         await http.request("POST", f"{server.url}/x", form={})
+    assert caught.value.sent
     assert len(server.received) == 1, "it may have been carried out, so it is not sent again"
 
 
 async def test_a_reset_is_told_as_a_lost_connection(server: Server, http: Http) -> None:
     """H-C4: a reset."""
     server.on("/x", reset())
-    with pytest.raises(NetworkError, match=r"lost|broke off"):
+    with pytest.raises(NetworkError, match=r"lost|broke off") as caught:
         await http.request("GET", f"{server.url}/x")
+    assert caught.value.sent
 
 
 async def test_headers_come_in_lower_case_and_repeated_ones_joined(

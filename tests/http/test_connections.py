@@ -75,8 +75,9 @@ async def test_a_post_that_may_have_been_carried_out_is_not_sent_again(http: Htt
     quitter = Quitter()
     async with listening(quitter.serve) as port:
         await post(http, port)
-        with pytest.raises(NetworkError, match="broke off"):
+        with pytest.raises(NetworkError, match="broke off") as caught:
             await post(http, port)
+        assert caught.value.sent
     assert quitter.methods == [b"POST", b"POST"]
 
 

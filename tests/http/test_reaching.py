@@ -29,15 +29,17 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"
 
 async def test_a_name_that_nobody_knows(http: Http) -> None:
     """H-C4: DNS failure."""
-    with pytest.raises(NetworkError, match="cannot be resolved"):
+    with pytest.raises(NetworkError, match="cannot be resolved") as caught:
         await http.request("GET", "https://no-such-host.invalid/")
+    assert not caught.value.sent
 
 
 async def test_a_port_where_nobody_listens(http: Http) -> None:
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
-    with pytest.raises(NetworkError, match="refused"):
+    with pytest.raises(NetworkError, match="refused") as caught:
         await http.request("GET", f"http://127.0.0.1:{port}/")
+    assert not caught.value.sent
 
 
 @contextlib.contextmanager
@@ -74,8 +76,9 @@ async def test_a_connection_that_never_comes_is_waited_for_so_long() -> None:
         port = held.getsockname()[1]
     with deaf("127.0.0.1", port):
         async with Http(connect_seconds=0.2) as http:
-            with pytest.raises(NetworkError, match="did not connect in time"):
+            with pytest.raises(NetworkError, match="did not connect in time") as caught:
                 await http.request("GET", f"http://127.0.0.1:{port}/")
+            assert not caught.value.sent
 
 
 async def test_a_private_authority_is_believed_where_the_setting_names_it(
@@ -101,8 +104,9 @@ async def test_another_server_under_its_name_gets_nothing(
     async with listening(keeper.serve, authority.server("other.example.com")) as port:
         url = f"https://127.0.0.1:{port}/"
         async with Http(ca_bundle=authority.bundle) as http:
-            with pytest.raises(NetworkError, match="TLS"):
+            with pytest.raises(NetworkError, match="TLS") as caught:
                 await http.request("POST", url, bearer=secret, pinned=frozenset({origin(url)}))
+            assert not caught.value.sent
     assert keeper.received == []
 
 
@@ -116,8 +120,9 @@ async def test_no_variable_adds_an_authority(
         monkeypatch.setenv(variable, str(place))
     keeper = Keeper()
     async with listening(keeper.serve, authority.server("127.0.0.1")) as port, Http() as http:
-        with pytest.raises(NetworkError, match="TLS"):
+        with pytest.raises(NetworkError, match="TLS") as caught:
             await http.request("GET", f"https://127.0.0.1:{port}/")
+        assert not caught.value.sent
     assert keeper.received == []
 
 
@@ -244,8 +249,9 @@ async def test_a_proxy_that_refuses_is_named_as_such(authority: Authority) -> No
         listening(proxy.serve) as proxy_port,
         Http(ca_bundle=authority.bundle, proxy=f"http://127.0.0.1:{proxy_port}") as http,
     ):
-        with pytest.raises(NetworkError, match="the proxy refused"):
+        with pytest.raises(NetworkError, match="the proxy refused") as caught:
             await http.request("GET", f"https://{NAME}/")
+        assert not caught.value.sent
 
 
 async def test_a_slow_handshake_is_a_connection_that_never_came() -> None:
@@ -254,5 +260,6 @@ async def test_a_slow_handshake_is_a_connection_that_never_came() -> None:
             await anyio.sleep_forever()
 
     async with listening(silent) as port, Http(connect_seconds=0.2) as http:
-        with pytest.raises(NetworkError, match="did not connect in time"):
+        with pytest.raises(NetworkError, match="did not connect in time") as caught:
             await http.request("GET", f"https://127.0.0.1:{port}/")
+        assert not caught.value.sent

@@ -104,6 +104,17 @@ async def _kill_at(one: Lane, place: int, call: Call) -> Row:
     return await _gone_on_with(one, place, call, root, beside)
 
 
+def _temporaries(root: Path) -> list[Path]:
+    return [*root.rglob("*.tmp")]
+
+
+async def _save_beside(root: Path) -> None:
+    store = store_at(root)
+    found = await store.read(BESIDE)
+    assert found is not None
+    await store.save(found, expected=found.generation)
+
+
 async def _gone_on_with(one: Lane, place: int, call: Call, root: Path, beside: object) -> Row:
     """Be the next process; check all that must hold, and tell what it got."""
     found = {each.profile: each for each in await store_at(root).read_all()}
@@ -116,4 +127,6 @@ async def _gone_on_with(one: Lane, place: int, call: Call, root: Path, beside: o
     # The record goes on too: a torn line was mended, none is missing.
     assert verify(root / "state" / "audit.jsonl", load_or_create_key(root / "state" / "audit.key"))
     assert honoured or token in one.model.reused
+    await _save_beside(root)
+    assert _temporaries(root) == []
     return Row(place=place, call=call, honoured=honoured, outcome=outcome)

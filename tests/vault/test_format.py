@@ -53,6 +53,17 @@ def test_a_sound_file_opens() -> None:
     assert opened(found) == opened(credential(generation=1))
 
 
+def test_a_long_sealed_part_is_base64_of_the_whole_however_it_was_put_together() -> None:
+    data = sealed(*(credential(f"profile-{number:03}") for number in range(150)))
+    text = data.rpartition(b'"sealed":"')[2].removesuffix(b'"}\n')
+
+    whole = base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
+
+    assert len(whole) > 3 * 48 * 1024
+    assert base64.urlsafe_b64encode(whole).rstrip(b"=") == text
+    assert open_it(data).profiles == tuple(f"profile-{number:03}" for number in range(150))
+
+
 def test_truncated_at_every_byte_it_does_not_open() -> None:
     """H-E1."""
     for length in range(len(SOUND)):

@@ -50,7 +50,7 @@ async def test_killed_between_write_and_rename_the_old_file_stands(tmp_path: Pat
     store = store_at(tmp_path)
     saved = await store.save(credential(), expected=0)
 
-    killed = start("die-before-rename", tmp_path)
+    killed = start("die-before-rename", tmp_path, "auth.conf")
     killed.communicate()
 
     assert killed.returncode == -signal.SIGKILL
@@ -58,6 +58,24 @@ async def test_killed_between_write_and_rename_the_old_file_stands(tmp_path: Pat
     assert opened(await store.read("default")) == opened(saved)
     again = await store_at(tmp_path).save(saved, expected=saved.generation)
     assert opened(await store.read("default")) == opened(again)
+
+
+async def test_what_killed_writers_left_goes_with_the_next_save(tmp_path: Path) -> None:
+    """H-D2: beside the store and in the state directory."""
+    store = store_at(tmp_path)
+    saved = await store.save(credential(), expected=0)
+    for ending in ("auth.conf", ".mark"):
+        killed = start("die-before-rename", tmp_path, ending)
+        killed.communicate()
+        assert killed.returncode == -signal.SIGKILL
+    left = [*(tmp_path / "config").glob(".*"), *(tmp_path / "state").glob(".*")]
+    assert len(left) == 2
+
+    found = await store.read("default")
+    assert found is not None
+    await store.save(saved, expected=found.generation)
+
+    assert [each for each in left if each.exists()] == []
 
 
 async def test_what_another_process_writes_is_noticed_at_the_next_look(tmp_path: Path) -> None:

@@ -57,11 +57,11 @@ async def hold(root: str, name: str) -> None:
         await asyncio.sleep(3600)
 
 
-async def die_before_rename(root: str) -> None:
-    """Save, and be killed once the new file is written, before it takes the old one's name."""
+async def die_before_rename(root: str, ending: str) -> None:
+    """Save, and be killed once such a file is written, before it takes the old one's name."""
 
     def kill(event: str, arguments: tuple[object, ...]) -> None:
-        if event == "os.rename" and str(arguments[1]).endswith("auth.conf"):
+        if event == "os.rename" and str(arguments[1]).endswith(ending):
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(kill)

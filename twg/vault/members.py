@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 
 def dump(value: Any) -> str:
@@ -60,7 +60,7 @@ class Members:
     def get(self, name: str) -> Any:
         """Return a member's value as plain JSON values, None if there is none."""
         part = self._parts.get(name)
-        return None if part is None else json.loads(f"{{{_written(name, part)}}}")[name]
+        return None if part is None else json.loads(f"{{{''.join(_written(name, part))}}}")[name]
 
     def inner(self, name: str) -> Members:
         """Return a member that was taken apart: to look at, and to change it where it is.
@@ -92,12 +92,21 @@ class Members:
 
     def text(self) -> str:
         """Return the whole object."""
-        written = [_written(name, self._parts[name]) for name in sorted(self._parts)]
-        return f"{{{','.join(written)}}}"
+        # All pieces are joined at once: texts within texts would be copied as often as they nest.
+        return "".join(self.pieces())
+
+    def pieces(self) -> Iterator[str]:
+        """Yield the whole object in pieces."""
+        before = "{"
+        for name in sorted(self._parts):
+            yield before
+            yield from _written(name, self._parts[name])
+            before = ","
+        yield "}" if self._parts else "{}"
 
 
-def _written(name: str, part: str | Members) -> str:
-    return part if isinstance(part, str) else f"{dump(name)}:{part.text()}"
+def _written(name: str, part: str | Members) -> Iterable[str]:
+    return (part,) if isinstance(part, str) else (f"{dump(name)}:", *part.pieces())
 
 
 def _taken_apart(text: str, at: int, inner: Collection[str]) -> tuple[Members, int]:

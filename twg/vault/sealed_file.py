@@ -32,6 +32,7 @@ from guard.files import (
     prove_replaceable,
     read_private,
     replace_private,
+    sweep_temporaries,
 )
 from twg.errors import (
     ConfigError,
@@ -230,6 +231,8 @@ class SealedFile:
         with contextlib.suppress(FileUnwritable):
             Mark(self.state_dir, working.key.id).write(working.generation, sealer)
         self._note("store.written")
+        for directory in (self.path.parent, self.state_dir):
+            sweep_temporaries(directory)
 
     def _working_copy(self) -> tuple[Opened, Sealer]:
         opened = self._recall() or self._open()
