@@ -216,10 +216,16 @@ def _status_of(path: Path, descriptor: int) -> os.stat_result:
     if status.st_nlink > 1 and stat.S_ISREG(status.st_mode):
         with contextlib.suppress(OSError):
             for other in path.parent.iterdir():
-                if _is_temporary_of(path, other) and os.path.samestat(other.lstat(), status):
-                    other.unlink(missing_ok=True)
+                _discard_other_name(path, other, status)
         status = os.fstat(descriptor)
     return status
+
+
+def _discard_other_name(path: Path, other: Path, status: os.stat_result) -> None:
+    # Several may be at it: that another temporary file has just gone does not end the search.
+    with contextlib.suppress(FileNotFoundError):
+        if _is_temporary_of(path, other) and os.path.samestat(other.lstat(), status):
+            other.unlink()
 
 
 def _check_file(path: Path, status: os.stat_result) -> None:
