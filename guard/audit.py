@@ -10,24 +10,36 @@ forced to the disk: a power failure may lose the newest ones, and `verify` tells
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import hmac
-import json
+import itertools
 import os
+import threading
+from collections import deque
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 from guard import logs
-from guard.errors import AuditBroken
-from guard.files import check_private_file, create_private, ensure_private_directory, read_private
+from guard.chain import BEGINNING, Chain, head_of, keyed, lines_of, links, opened, read_head
+from guard.errors import AuditBroken, GuardError
+from guard.files import (
+    check_private_directory,
+    check_private_file,
+    create_private,
+    ensure_private_directory,
+    read_private,
+)
+from guard.locks import LockFile
+from guard.rounds import Rounds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from guard.scrub import Scrubber
     from guard.secret import Secret
+
+    Facts = dict[str, Any]
+    Words = tuple[str | None, ...]
 
 _LOG: Final = logs.get("guard.audit")
 
@@ -36,12 +48,10 @@ LONGEST_WORD: Final = 200
 
 _KEY_BYTES: Final = 32
 _FINGERPRINT_DIGITS: Final = 16
-_MODE: Final = 0o600
-_PATIENCE: Final = 5.0
-_PAUSE: Final = 0.005
-# A line is shorter than this, bounded as its fields are, even if all is escaped; so a tail of twice
-# as much holds the last whole one.
-_LONGEST_LINE: Final = 32 * 1024
+_PATIENCE: Final = 30.0
+_BETWEEN: Final = "\n\x1e\n"
+_MOST_SAID: Final = 256
+_MOST_OWED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,13 +109,17 @@ class Actor:
 class AuditLog:
     """Appends to the record. Any thread and any number of processes may do so at the same time.
 
+    Of several threads that do, the one whose turn it is writes for all that wait: one lock, one
+    write. A record is there, or refused, when `record` returns.
+
     Args:
         path: The log; its lock and its head file are beside it.
         key: Gives the key, once something is recorded.
         actor: Who acts.
         trace: What ties together the records of one run.
         scrubber: Cleans the words of a record, which are not to hold a secret anyway.
-        patience: Seconds to wait for others that write.
+        patience: Seconds to wait for other processes that write.
+        warn: Hears, once, that what was to be recorded afterwards could not be.
     """
 
     def __init__(
@@ -117,6 +131,7 @@ class AuditLog:
         trace: str | None = None,
         scrubber: Scrubber | None = None,
         patience: float = _PATIENCE,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         self.path = path
         self._load_key = key
@@ -125,7 +140,12 @@ class AuditLog:
         self._trace = trace
         self._scrubber = scrubber
         self._patience = patience
+        self._warn = warn
         self._own_look = _OwnLook("take its fingerprint for the audit record")
+        self._said: dict[tuple[str | None, ...], tuple[str | None, ...]] = {}
+        self._pen: _Pen | None = None
+        self._later = _Later()
+        self._warned = False
 
     def record(
         self,
@@ -156,62 +176,102 @@ class AuditLog:
         """
         if reason is self._own_look:
             return
+        kind = kind if secret is None else secret.kind
+        words = self._cleaned(reason, event, kind, outcome, host, profile)
         facts = {
-            "event": self._words(event),
-            "actor": self._cleaned(asdict(self._actor)),
-            "secret": self._subject(secret, kind),
-            "outcome": self._words(outcome),
-            "reason": self._words(reason, LONGEST_REASON),
-            "host": self._words(host),
+            "event": words[1],
+            "actor": self._who,
+            "secret": self._subject(secret, words[2]),
+            "outcome": words[3],
+            "reason": words[0],
+            "host": words[4],
             "trace": self._trace,
-            "profile": self._words(profile),
+            "profile": words[5],
         }
-        self._append({name: fact for name, fact in facts.items() if fact is not None})
+        known = {name: fact for name, fact in facts.items() if fact is not None}
+        if self._later.records is None:
+            self._pen_of_this_process().write([known])
+        else:
+            self._later.records.append(known)
         told = {"secret": facts["secret"], "outcome": outcome, "reason": reason, "host": host}
         _LOG.info(event, **{name: fact for name, fact in told.items() if fact is not None})
+
+    @contextlib.contextmanager
+    def afterwards(self) -> Iterator[None]:
+        """Append what is recorded in this block, by this thread, together at its end.
+
+        It is for what must not fail for want of the record, such as saving new tokens whose
+        predecessors are spent. Where the record cannot be written then, that is not raised: it is
+        told once, and the next record that can be written has these before it.
+        """
+        if self._later.records is not None:
+            yield
+            return
+        records = self._later.records = []
+        try:
+            yield
+        finally:
+            self._later.records = None
+            if records:
+                self._append_or_owe(records)
 
     def fingerprint(self, value: str) -> str:
         """Return what tells a secret from others, and tells nothing to whoever lacks the key."""
         data = b"fingerprint\0" + value.encode("utf-8", "surrogatepass")
-        return _keyed(self._key(), data)[:_FINGERPRINT_DIGITS]
+        return keyed(self._key(), data)[:_FINGERPRINT_DIGITS]
 
-    def _append(self, facts: dict[str, Any]) -> None:
-        key = self._key()
-        ensure_private_directory(self.path.parent)
-        with (
-            _at_the_edge(self.path),
-            _locked(self.path, self._patience),
-            _opened(self.path, os.O_RDWR | os.O_APPEND) as log,
-            _opened(_head_of(self.path), os.O_RDWR) as head,
-        ):
-            chain = _Chain(self.path, log, head, key)
-            for what in chain.mend():
-                chain.append({"event": "audit.mended", "actor": facts["actor"], "reason": what})
-            chain.append(facts)
+    def _pen_of_this_process(self) -> _Pen:
+        pen = self._pen
+        if pen is None or pen.process != os.getpid():
+            # What a forked child has of its parent's, it would share with it: the lock above all.
+            pen = self._pen = _Pen(self.path, self._key, self._patience)
+        return pen
+
+    def _append_or_owe(self, records: Sequence[Facts]) -> None:
+        try:
+            self._pen_of_this_process().write(records)
+        except GuardError as error:
+            self._pen_of_this_process().owe(records)
+            if self._warn is not None and not self._warned:
+                self._warned = True
+                self._warn(f"what was done could not be recorded yet: {error}")
 
     def _key(self) -> bytes:
         if self._loaded is None:
             self._loaded = self._load_key()
         return self._loaded
 
-    def _subject(self, secret: Secret | None, kind: str | None) -> dict[str, str | None] | None:
+    def _subject(self, secret: Secret | None, kind: str | None) -> Facts | None:
         if secret is None:
-            return None if kind is None else {"kind": self._words(kind)}
+            return None if kind is None else {"kind": kind}
         # Its ledger, if that leads back here, knows this look from a use by its purpose.
-        fingerprint = self.fingerprint(secret.reveal(self._own_look))
-        return {"kind": self._words(secret.kind), "fingerprint": fingerprint}
+        return {"kind": kind, "fingerprint": self.fingerprint(secret.reveal(self._own_look))}
 
-    def _cleaned(self, facts: dict[str, Any]) -> dict[str, Any]:
-        return {
-            name: self._words(fact) if isinstance(fact, str) else fact
-            for name, fact in facts.items()
-        }
+    @cached_property
+    def _who(self) -> Facts:
+        # Once, whatever secrets are learnt later: it stands in the first record as it is.
+        facts = asdict(self._actor)
+        words = {name: fact for name, fact in facts.items() if isinstance(fact, str)}
+        _, *cleaned = self._cleaned(None, *words.values())
+        return facts | dict(zip(words, cleaned, strict=True))
 
-    def _words(self, text: str | None, longest: int = LONGEST_WORD) -> str | None:
-        if text is None:
-            return None
-        # Cut last: half a secret would not be known for one.
-        return (text if self._scrubber is None else self._scrubber.text(text))[:longest]
+    def _cleaned(self, reason: str | None, *words: str | None) -> Words:
+        """Return the reason and the other words, with the secrets in them replaced, and cut.
+
+        Most records have the same few words. They are cleaned once: what stands in the record
+        already is shown to nobody anew.
+        """
+        said = (reason, *words)
+        found = self._said.get(said)
+        if found is None:
+            if len(self._said) >= _MOST_SAID:
+                self._said.clear()
+            reason, *others = said if self._scrubber is None else _scrubbed(said, self._scrubber)
+            # Cut last: half a secret would not be known for one.
+            cut = [None if word is None else word[:LONGEST_WORD] for word in others]
+            found = None if reason is None else reason[:LONGEST_REASON], *cut
+            self._said[said] = found
+        return found
 
 
 class _OwnLook(str):
@@ -220,72 +280,65 @@ class _OwnLook(str):
     __slots__ = ()
 
 
-class _Link(NamedTuple):
-    """Where the chain is: the number and the MAC of a record."""
+class _Later(threading.local):
+    """What one thread has to record afterwards; None where it records at once."""
 
-    seq: int
-    mac: str
-
-
-_BEGINNING: Final = _Link(0, "0" * 64)
+    records: list[Facts] | None = None
 
 
-class _Chain:
-    """The log and its head file, open and locked."""
+class _Pen:
+    """Writes records for all threads of one process.
 
-    def __init__(self, path: Path, log: int, head: int, key: bytes) -> None:
+    Args:
+        path: The log.
+        key: Gives its key.
+        patience: Seconds to wait for other processes that write.
+    """
+
+    def __init__(self, path: Path, key: Callable[[], bytes], patience: float) -> None:
+        self.process = os.getpid()
         self._path = path
-        self._log = log
-        self._head = head
         self._key = key
-        self._last = _BEGINNING
+        self._patience = patience
+        self._lock = LockFile(_lock_of(path))
+        self._chain: Chain | None = None
+        self._owed: deque[Facts] = deque()
+        self._rounds: Rounds[Sequence[Facts]] = Rounds(self._round)
 
-    def mend(self) -> list[str]:
-        """Find the chain's end, and tell in words what was wrong with it.
+    def write(self, records: Sequence[Facts]) -> None:
+        """Append records together, and before them what is owed."""
+        self._rounds.ask(records)
 
-        Raises:
-            AuditBroken: There is no end to go on from.
-        """
-        line, torn = self._end()
-        tail = _link_in(line, self._key) if line else _BEGINNING
-        head = _read_head(self._head, self._key)
-        known = [link for link in (head, tail) if link is not None]
-        if not known:
-            raise AuditBroken(self._path, "neither its last record nor its head file is as written")
-        self._last = max(known)
-        found = []
-        if torn:
-            os.ftruncate(self._log, os.fstat(self._log).st_size - torn)
-            found.append(f"an unfinished record of {torn} bytes was cut off")
-        if head is None and tail != _BEGINNING:
-            found.append("the head file was missing or changed")
-        if tail is None:
-            found.append("the last record was changed")
-        elif tail.seq < self._last.seq:
-            found.append(f"records {tail.seq + 1} to {self._last.seq} were missing")
-        return found
+    def owe(self, records: Sequence[Facts]) -> None:
+        """Keep records for the next time; if there are too many, not all of them."""
+        self._owed.extend(records[: _MOST_OWED - len(self._owed)])
 
-    def append(self, facts: dict[str, Any]) -> None:
-        """Write one record whole or not at all, and the head."""
-        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        record = {"ts": now, "seq": self._last.seq + 1, **facts, "prev": self._last.mac}
-        record["mac"] = _mac(self._key, record)
-        line = _line(record)
-        size = os.fstat(self._log).st_size
-        if os.write(self._log, line) != len(line):
-            os.ftruncate(self._log, size)
-            raise AuditBroken(self._path, "the disk is full")
-        self._last = _Link(record["seq"], record["mac"])
-        _write_head(self._head, self._last, self._key)
+    def _round(self, asked: Sequence[Sequence[Facts]]) -> None:
+        chain = self._chain = self._chain or Chain(self._path, self._key())
+        owed = tuple(self._owed)
+        records = [*owed, *itertools.chain.from_iterable(asked)]
+        if owed:
+            late = f"{len(owed)} records could not be written when they were due"
+            first = {"event": "audit.delayed", "actor": owed[0]["actor"], "reason": late}
+            records.insert(0, first)
+        try:
+            check_private_directory(self._path.parent)
+        except OSError:
+            ensure_private_directory(self._path.parent)
+        with _at_the_edge(self._path), _locked(self._lock, self._path, self._patience):
+            chain.append(records)
+        for _ in owed:
+            self._owed.popleft()
 
-    def _end(self) -> tuple[bytes, int]:
-        """Return the last whole line, and how many bytes of an unfinished one follow it."""
-        size = os.fstat(self._log).st_size
-        os.lseek(self._log, max(0, size - 2 * _LONGEST_LINE), os.SEEK_SET)
-        whole, _, torn = os.read(self._log, 2 * _LONGEST_LINE).rpartition(b"\n")
-        if len(torn) > _LONGEST_LINE:
-            raise AuditBroken(self._path, "it ends in something that is not a record")
-        return whole.rpartition(b"\n")[2], len(torn)
+
+def _scrubbed(words: Words, scrubber: Scrubber) -> Words:
+    """Return words with their secrets replaced, in one pass over all of them."""
+    joined = _BETWEEN.join(word or "" for word in words)
+    parts = scrubber.text(joined).split(_BETWEEN)
+    if len(parts) != len(words):
+        # What is between them is in one of them, or went with a secret: then each by itself.
+        parts = [scrubber.text(word or "") for word in words]
+    return tuple(None if word is None else part for word, part in zip(words, parts, strict=True))
 
 
 def load_or_create_key(path: Path) -> bytes:
@@ -320,135 +373,36 @@ def verify(path: Path, key: bytes) -> int:
         AuditBroken: Naming the first record that was changed, removed, moved or cut off.
         UnsafeFile: Others have access to the log, or something else stands in its place.
     """
-    if not check_private_file(path) and not check_private_file(_head_of(path)):
+    if not check_private_file(path) and not check_private_file(head_of(path)):
         return 0
-    with _at_the_edge(path), _opened(path, os.O_RDONLY) as log:
-        with _locked(path, _PATIENCE), _opened(_head_of(path), os.O_RDONLY) as descriptor:
+    with _at_the_edge(path), opened(path, os.O_RDONLY) as log:
+        lock = LockFile(_lock_of(path))
+        with _locked(lock, path, _PATIENCE), opened(head_of(path), os.O_RDONLY) as descriptor:
             size = os.fstat(log).st_size
-            head = _read_head(descriptor, key)
-        last = _BEGINNING
-        for number, line in enumerate(_lines(log, size), start=1):
-            last = _next_link(path, number, line, last, key)
+            head = read_head(descriptor, key)
+        last = BEGINNING
+        for link in links(path, lines_of(log, size), key):
+            last = link
     if head is None:
-        raise AuditBroken(path, f"its head file {_head_of(path).name} is missing or was changed")
+        raise AuditBroken(path, f"its head file {head_of(path).name} is missing or was changed")
     if head.seq > last.seq:
         raise AuditBroken(path, f"records {last.seq + 1} to {head.seq} were cut off its end")
     return last.seq
 
 
-def _next_link(path: Path, number: int, line: bytes, last: _Link, key: bytes) -> _Link:
-    """Check that `line` is as written and follows `last`."""
-    if not line.endswith(b"\n"):
-        raise AuditBroken(path, f"line {number} is unfinished")
-    record = _record_in(line)
-    if record is None:
-        raise AuditBroken(path, f"line {number} is not a record")
-    link = _link_in(line[:-1], key)
-    if link is None:
-        raise AuditBroken(
-            path, f"line {number} (record {record.get('seq')}) was changed: wrong mac"
-        )
-    if link.seq > last.seq + 1:
-        missing = f"records {last.seq + 1} to {link.seq - 1} are missing"
-        raise AuditBroken(path, f"{missing} before line {number} (record {link.seq})")
-    if link.seq <= last.seq:
-        raise AuditBroken(path, f"line {number} (record {link.seq}) is repeated or out of order")
-    if record["prev"] != last.mac:
-        raise AuditBroken(path, f"line {number} (record {link.seq}) does not follow: wrong prev")
-    return link
-
-
-def _link_in(line: bytes, key: bytes) -> _Link | None:
-    """Return the link that a line is; None if it is not as it was written."""
-    record = _record_in(line)
-    if record is None or _line(record) != line + b"\n":
-        return None
-    mac = record.pop("mac", None)
-    if not isinstance(mac, str) or not hmac.compare_digest(mac, _mac(key, record)):
-        return None
-    return _Link(record["seq"], mac)
-
-
-def _record_in(line: bytes) -> dict[str, Any] | None:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return record if isinstance(record, dict) else None
-
-
-def _line(record: dict[str, Any]) -> bytes:
-    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
-
-
-def _mac(key: bytes, record: dict[str, Any]) -> str:
-    return _keyed(key, json.dumps(record, separators=(",", ":"), sort_keys=True).encode())
-
-
-def _keyed(key: bytes, data: bytes) -> str:
-    return hmac.new(key, data, hashlib.sha256).hexdigest()
-
-
-def _lines(log: int, size: int) -> Iterator[bytes]:
-    with os.fdopen(log, "rb", closefd=False) as file:
-        while size > 0 and (line := file.readline(min(size, _LONGEST_LINE))):
-            size -= len(line)
-            yield line
-
-
-def _head_of(path: Path) -> Path:
-    return path.with_suffix(".head")
-
-
-def _write_head(head: int, link: _Link, key: bytes) -> None:
-    # Of one size always: written over in place, it is never found empty or half.
-    words = f"{link.seq:020d} {link.mac}"
-    os.lseek(head, 0, os.SEEK_SET)
-    os.write(head, f"{words} {_keyed(key, b'head ' + words.encode())}\n".encode())
-
-
-def _read_head(head: int, key: bytes) -> _Link | None:
-    os.lseek(head, 0, os.SEEK_SET)
-    words, _, seal = os.read(head, 256).strip().rpartition(b" ")
-    if not hmac.compare_digest(seal, _keyed(key, b"head " + words).encode()):
-        return None
-    seq, mac = words.decode().split(" ")
-    return _Link(int(seq), mac)
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
 
 
 @contextlib.contextmanager
-def _opened(path: Path, flags: int) -> Iterator[int]:
-    """Open a private file, which is made if it is missing."""
-    check_private_file(path)
-    flags |= os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-    descriptor = os.open(path, flags, _MODE)
+def _locked(lock: LockFile, path: Path, patience: float) -> Iterator[None]:
     try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _locked(path: Path, patience: float) -> Iterator[None]:
-    from filelock import FileLock, Timeout  # noqa: PLC0415 - only where something is recorded
-
-    lock = FileLock(
-        path.with_name(f"{path.name}.lock"),
-        timeout=patience,
-        poll_interval=_PAUSE,
-        mode=_MODE,
-        fallback_to_soft=False,  # a mere file's existence would outlive a killed writer
-        preserve_lock_file=True,
-    )
-    try:
-        lock.acquire()
-    except Timeout:
-        problem = f"another process has kept it locked for {patience:g} seconds"
+        with lock.held(patience):
+            yield
+    except TimeoutError:
+        holder = "another process" if lock.holder is None else f"process {lock.holder}"
+        problem = f"{holder} has kept it locked for {patience:g} seconds"
         raise AuditBroken(path, problem) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ COMMANDS = {
     "login --help": PARSER,
     "sandbox status": PARSER,
     # Refused before anything is parsed.
-    "login --token x": frozenset({"filelock"}),
+    "login --token x": frozenset(),
 }
 """Outside packages by command; nothing is signed in."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import hmac
 import json
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +28,7 @@ from tests.rigs.surroundings import clean_env
 from tests.rigs.terminal import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sized
 
 REPOSITORY = Path(__file__).parents[2]
 KEY = bytes(range(32))
@@ -36,7 +38,7 @@ ACTOR = Actor(
 TOKEN = "n0t-A-r3al_token.Value~9"
 
 APPEND = """
-import sys
+import sys, threading
 from pathlib import Path
 from guard.audit import Actor, AuditLog, load_or_create_key
 log = AuditLog(
@@ -45,8 +47,43 @@ log = AuditLog(
     actor=Actor.of_this_process(agent=None, command="writer"),
     patience=60,
 )
-for number in range(int(sys.argv[2])):
-    log.record("token.refreshed", reason=f"{number} " + "x" * 400)
+def append(thread):
+    for number in range(int(sys.argv[2])):
+        log.record("token.refreshed", reason=f"{number} " + "x" * 400, profile=f"thread-{thread}")
+threads = [threading.Thread(target=append, args=[each]) for each in range(int(sys.argv[3]))]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+FORK = """
+import os, sys, threading
+from pathlib import Path
+from guard.audit import Actor, AuditLog, load_or_create_key
+from guard.chain import Chain
+log = AuditLog(
+    Path(sys.argv[1]),
+    key=lambda: load_or_create_key(Path(sys.argv[1]).with_suffix(".key")),
+    actor=Actor.of_this_process(agent=None, command="parent"),
+)
+def say(word):
+    os.write(1, word.encode() + b"\\n")
+log.record("e")
+append = Chain.append
+def with_the_lock(chain, records):
+    say("locked")
+    Chain.append = append
+    if os.fork() == 0:
+        Chain.append = lambda chain, records: (say("child"), append(chain, records))
+        log.record("e")
+        os._exit(0)
+    # Were the child let in, it would be by now.
+    threading.Event().wait(0.3)
+    say("parent")
+    append(chain, records)
+Chain.append = with_the_lock
+log.record("e")
+os.wait()
 """
 DIE_IN_THE_MIDDLE = """
 import os, signal
@@ -67,6 +104,11 @@ try:
     log.record("token.refreshed")
 except AuditBroken as error:
     print(error)
+"""
+BATCH = """
+with log.afterwards():
+    for number in range(3):
+        log.record("token.refreshed", reason=f"{number} " + "x" * 400)
 """
 
 
@@ -104,6 +146,57 @@ def run(code: str, *arguments: object, status: int = 0) -> str:
     said, errors = process.communicate()
     assert (errors, process.returncode) == ("", status)
     return said
+
+
+@contextlib.contextmanager
+def locked(path: Path, by: bytes = b"") -> Iterator[None]:
+    """Keep the log locked, as another process that names itself `by` would."""
+    with path.with_name("audit.jsonl.lock").open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if by:
+            held.truncate(0)
+            held.write(by)
+            held.flush()
+        yield
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds that a thread brings about."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def waiting_in(log: AuditLog) -> Sized:
+    """Return what waits for its turn."""
+    pen = log._pen
+    assert pen is not None
+    return pen._rounds._waiting
+
+
+def written_lines(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows by the number of lines of each write to a log."""
+    writes: list[int] = []
+    write = os.write
+
+    def counted(descriptor: int, data: bytes) -> int:
+        if data.startswith(b'{"ts":'):
+            writes.append(data.count(b"\n"))
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", counted)
+    return writes
+
+
+class CountingScrubber(Scrubber):
+    """Counts how often it cleans a text."""
+
+    passes = 0
+
+    def text(self, text: str) -> str:
+        self.passes += 1
+        return super().text(text)
 
 
 def key_of(path: Path) -> bytes:
@@ -242,44 +335,57 @@ def test_the_key_is_not_loaded_before_something_is_recorded(path: Path) -> None:
 
 
 def test_h_g1_of_many_processes_no_line_is_lost_torn_or_out_of_chain(path: Path) -> None:
-    """H-G1: sixteen that begin at once, with neither directory nor key."""
-    processes = [start(APPEND, path, 20) for _ in range(16)]
+    """H-G1: eight with eight threads each, that begin at once, with neither directory nor key."""
+    processes = [start(APPEND, path, 20, 8) for _ in range(8)]
     ends = [(*process.communicate(), process.returncode) for process in processes]
-    assert ends == [("", "", 0)] * 16
+    assert ends == [("", "", 0)] * 8
 
     found = records(path)
-    assert verify(path, key_of(path)) == 16 * 20
-    assert [record["seq"] for record in found] == list(range(1, 16 * 20 + 1))
+    assert verify(path, key_of(path)) == 64 * 20
+    assert [record["seq"] for record in found] == list(range(1, 64 * 20 + 1))
     assert [record["ts"] for record in found] == sorted(record["ts"] for record in found)
     for process in processes:
-        own = [record for record in found if record["actor"]["pid"] == process.pid]
-        assert [record["reason"].split()[0] for record in own] == [*map(str, range(20))]
+        for thread in range(8):
+            mine = (process.pid, f"thread-{thread}")
+            own = [each for each in found if (each["actor"]["pid"], each["profile"]) == mine]
+            assert [record["reason"].split()[0] for record in own] == [*map(str, range(20))]
 
 
-def test_threads_may_share_a_log(path: Path) -> None:
-    log = log_at(path, patience=60)
-
-    def work() -> None:
-        for _ in range(10):
-            log.record("e")
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
+def test_what_waits_at_one_moment_is_written_at_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H-G1: the one whose turn it is writes for all threads that wait."""
+    written(path, 1)
+    log = log_at(path)
+    log.record("e")
+    writes = written_lines(monkeypatch)
+    with locked(path):
+        threads = [threading.Thread(target=log.record, args=("e",)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        until(lambda: len(waiting_in(log)) == 7)
     for thread in threads:
         thread.join()
-    assert verify(path, KEY) == 80
+    assert writes == [1, 7]
+    assert verify(path, KEY) == 10
+
+
+def test_a_process_that_was_forked_waits_for_its_parent(path: Path) -> None:
+    """H-G1: it has the lock's open file from its parent, but not the lock."""
+    said = run(FORK, path)
+    assert said.split() == ["locked", "parent", "child"]
+    assert verify(path, key_of(path)) == 3
 
 
 @pytest.mark.parametrize("before", [0, 3])
 def test_h_g1_killed_in_the_middle_of_a_line(path: Path, before: int) -> None:
     """H-G1: the next writer mends the end, and records that it did."""
-    run(APPEND, path, before)
-    run(DIE_IN_THE_MIDDLE + APPEND, path, 1, status=-signal.SIGKILL)
+    run(APPEND, path, before, 1)
+    run(DIE_IN_THE_MIDDLE + APPEND, path, 1, 1, status=-signal.SIGKILL)
     torn = path.read_bytes().rpartition(b"\n")[2]
     assert torn.startswith(b'{"ts":')
 
-    run(APPEND, path, 1)
+    run(APPEND, path, 1, 1)
 
     mended, last = records(path)[before:]
     assert mended["event"] == "audit.mended"
@@ -290,20 +396,164 @@ def test_h_g1_killed_in_the_middle_of_a_line(path: Path, before: int) -> None:
 
 def test_h_g3_on_a_full_disk_a_record_is_refused_and_the_others_stay(path: Path) -> None:
     """H-G3."""
-    assert "the disk is full" in run(APPEND + FILL_THE_DISK, path, 2)
-    run(APPEND, path, 1)
+    assert "the disk is full" in run(APPEND + FILL_THE_DISK, path, 2, 1)
+    run(APPEND, path, 1, 1)
     assert verify(path, key_of(path)) == 3
     assert {record["event"] for record in records(path)} == {"token.refreshed"}
 
 
-def test_another_writer_is_waited_for_only_so_long(path: Path) -> None:
+def test_another_writer_is_waited_for_only_so_long_and_named(path: Path) -> None:
     written(path, 1)
-    lock = path.with_name("audit.jsonl.lock")
-    with lock.open("r+") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(AuditBroken, match=r"kept it locked for 0\.05 seconds"):
-            log_at(path, patience=0.05).record("e")
-    log_at(path).record("e")
+    log = log_at(path, patience=0.05)
+    with locked(path, by=b"4711"):
+        for _ in range(2):
+            with pytest.raises(AuditBroken, match=r"process 4711 has kept it locked for 0\.05 sec"):
+                log.record("e")
+    log.record("e")
+    assert verify(path, KEY) == 2
+
+
+def test_who_removes_the_lock_file_lets_nobody_in_beside_others(path: Path) -> None:
+    log = log_at(path, patience=0.05)
+    log.record("e")
+    path.with_name("audit.jsonl.lock").unlink()
+    with locked(path), pytest.raises(AuditBroken, match="kept it locked"):
+        log.record("e")
+    log.record("e")
+    assert path.with_name("audit.jsonl.lock").read_bytes() == b"%-10d\n" % os.getpid()
+    assert verify(path, KEY) == 2
+
+
+def test_h_g1_a_batch_that_is_cut_off_loses_its_unfinished_line_alone(path: Path) -> None:
+    """H-G1: whole lines stay, the torn one is cut off, and that is recorded."""
+    run(APPEND + DIE_IN_THE_MIDDLE + BATCH, path, 1, 1, status=-signal.SIGKILL)
+    torn = path.read_bytes().rpartition(b"\n")[2]
+    assert torn.startswith(b'{"ts":')
+    run(APPEND, path, 1, 1)
+    reasons = [record["reason"].split()[0] for record in records(path)]
+    assert reasons == ["0", "0", "an", "0"]
+    assert verify(path, key_of(path)) == 4
+
+
+def test_h_g3_of_a_batch_that_finds_no_room_nothing_is_there(path: Path) -> None:
+    """H-G3: nor does a part of it pass for all."""
+    run(APPEND + FILL_THE_DISK.replace("+ 50", "+ 900") + BATCH, path, 1, 1)
+    run(APPEND, path, 1, 1)
+    assert ["reason" in record for record in records(path)] == [True, False, True]
+    assert verify(path, key_of(path)) == 3
+
+
+# What is recorded afterwards
+
+
+def test_afterwards_all_is_written_at_once_in_its_order(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = log_at(path)
+    log.record("first")
+    writes = written_lines(monkeypatch)
+    with log.afterwards():
+        log.record("second")
+        with log.afterwards():
+            log.record("third")
+        assert len(records(path)) == 1
+        beside = threading.Thread(target=log.record, args=("of another thread",))
+        beside.start()
+        beside.join()
+    log.record("last")
+    events = [record["event"] for record in records(path)]
+    assert events == ["first", "of another thread", "second", "third", "last"]
+    assert writes == [1, 2, 1]
+    assert verify(path, KEY) == 5
+
+
+def test_what_cannot_be_recorded_afterwards_is_told_once_and_recorded_later(path: Path) -> None:
+    told: list[str] = []
+    log = log_at(path, patience=0.05, warn=told.append)
+    log.record("first")
+    with locked(path, by=b"4711"):
+        for number in range(2):
+            with log.afterwards():
+                log.record("done", profile=f"profile-{number}")
+        with pytest.raises(AuditBroken):
+            log.record("to be done")
+    assert len(told) == 1
+    assert "could not be recorded yet: " in told[0]
+    assert "process 4711" in told[0]
+
+    log.record("last")
+    first, late, *done, last = records(path)
+    assert (first["event"], last["event"]) == ("first", "last")
+    assert late["event"] == "audit.delayed"
+    assert late["reason"] == "2 records could not be written when they were due"
+    assert [record["profile"] for record in done] == ["profile-0", "profile-1"]
+    assert verify(path, KEY) == 5
+
+
+def test_what_fails_in_the_block_is_raised_and_what_was_recorded_stays(path: Path) -> None:
+    log = log_at(path)
+
+    def fail() -> None:
+        with log.afterwards():
+            log.record("begun")
+            path.with_name("missing").unlink()
+
+    with pytest.raises(FileNotFoundError):
+        fail()
+    assert [record["event"] for record in records(path)] == ["begun"]
+
+
+# What stands in a log that is kept open
+
+
+def test_the_same_words_are_cleaned_once(path: Path) -> None:
+    """Cleaning takes longest of all; what stands in the record may stand in it again."""
+    scrubber = CountingScrubber()
+    log = log_at(path, scrubber=scrubber)
+    for number in range(300):
+        log.record("secret.revealed", reason="seal in the store")
+        if number:
+            log.record("token.refreshed", profile=f"profile-{number}")
+    # The actor; the words that come again, and once more as too many others came between; others.
+    assert scrubber.passes <= 1 + 2 + 299
+    found = records(path)
+    assert {record["actor"]["command"] for record in found} == {"twg login"}
+    assert [record["profile"] for record in found[2::2]] == [f"profile-{n}" for n in range(1, 300)]
+
+
+def test_words_that_cannot_be_told_apart_are_cleaned_one_by_one(path: Path) -> None:
+    scrubber = Scrubber()
+    scrubber.learn(TOKEN, "access-token")
+    log = log_at(path, scrubber=scrubber)
+    log.record("e", reason=f"a \n\x1e\n b {TOKEN}", profile="work")
+    (record,) = records(path)
+    assert record["reason"] == "a \n\x1e\n b ‹access-token›"
+    assert record["profile"] == "work"
+
+
+@pytest.mark.parametrize("name", ["audit.jsonl", "audit.head"])
+def test_h_g2_what_is_done_to_an_open_log_is_seen_too(path: Path, name: str) -> None:
+    """H-G2: the file is the same and as long as before."""
+    log = log_at(path)
+    log.record("e", profile="one")
+    file = path.with_name(name)
+    content = file.read_bytes()
+    status = file.stat()
+    file.write_bytes(content[:-20] + b"x" + content[-19:])
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    log.record("e", profile="two")
+    assert [record["event"] for record in records(path)][1] == "audit.mended"
+
+
+def test_h_e2_an_open_log_whose_mode_is_changed_is_refused(path: Path) -> None:
+    """H-E2."""
+    log = log_at(path)
+    log.record("e")
+    path.chmod(0o644)
+    with pytest.raises(UnsafeFile):
+        log.record("e")
+    path.chmod(0o600)
+    log.record("e")
     assert verify(path, KEY) == 2
 
 
