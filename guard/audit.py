@@ -196,6 +196,14 @@ class AuditLog:
         told = {"secret": facts["secret"], "outcome": outcome, "reason": reason, "host": host}
         _LOG.info(event, **{name: fact for name, fact in told.items() if fact is not None})
 
+    def prove(self) -> None:
+        """Show that a record could be appended now; nothing is.
+
+        Raises:
+            As `record`.
+        """
+        self._pen_of_this_process().write(())
+
     @contextlib.contextmanager
     def afterwards(self) -> Iterator[None]:
         """Append what is recorded in this block, by this thread, together at its end.
@@ -224,7 +232,7 @@ class AuditLog:
         pen = self._pen
         if pen is None or pen.process != os.getpid():
             # What a forked child has of its parent's, it would share with it: the lock above all.
-            pen = self._pen = _Pen(self.path, self._key, self._patience)
+            pen = self._pen = _Pen(self.path, self._key, self._who, self._patience)
         return pen
 
     def _append_or_owe(self, records: Sequence[Facts]) -> None:
@@ -292,13 +300,15 @@ class _Pen:
     Args:
         path: The log.
         key: Gives its key.
+        actor: Who writes what nobody asked for.
         patience: Seconds to wait for other processes that write.
     """
 
-    def __init__(self, path: Path, key: Callable[[], bytes], patience: float) -> None:
+    def __init__(self, path: Path, key: Callable[[], bytes], actor: Facts, patience: float) -> None:
         self.process = os.getpid()
         self._path = path
         self._key = key
+        self._actor = actor
         self._patience = patience
         self._lock = LockFile(_lock_of(path))
         self._chain: Chain | None = None
@@ -314,12 +324,12 @@ class _Pen:
         self._owed.extend(records[: _MOST_OWED - len(self._owed)])
 
     def _round(self, asked: Sequence[Sequence[Facts]]) -> None:
-        chain = self._chain = self._chain or Chain(self._path, self._key())
+        chain = self._chain = self._chain or Chain(self._path, self._key(), self._actor)
         owed = tuple(self._owed)
         records = [*owed, *itertools.chain.from_iterable(asked)]
         if owed:
             late = f"{len(owed)} records could not be written when they were due"
-            first = {"event": "audit.delayed", "actor": owed[0]["actor"], "reason": late}
+            first = {"event": "audit.delayed", "actor": self._actor, "reason": late}
             records.insert(0, first)
         try:
             check_private_directory(self._path.parent)

@@ -52,17 +52,21 @@ class Chain:
     Args:
         path: The log.
         key: What its MACs are made with.
+        actor: Who mends its end, should that be needed.
     """
 
-    def __init__(self, path: Path, key: bytes) -> None:
+    def __init__(self, path: Path, key: bytes, actor: Mapping[str, Any]) -> None:
         self._path = path
         self._key = key
+        self._actor = actor
         self._log: _Kept | None = None
         self._head: _Kept | None = None
         self._last = BEGINNING
 
     def append(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Write records, all of them or none; what was wrong with the end is recorded first.
+
+        With no records at all it shows that there could be some.
 
         Raises:
             AuditBroken: There is no end to go on from, or no room.
@@ -72,9 +76,9 @@ class Chain:
         """
         try:
             log, head, found = self._opened()
-            actor = records[0]["actor"]
-            mended = [{"event": "audit.mended", "actor": actor, "reason": what} for what in found]
-            self._write(log, head, [*mended, *records])
+            mended = [self._mending(what) for what in found]
+            if mended or records:
+                self._write(log, head, [*mended, *records])
         except BaseException:
             # As nobody knows how the files were left, the next one looks.
             self._log = self._head = None
@@ -88,6 +92,9 @@ class Chain:
         log = self._log = _Kept(self._path, os.O_RDWR | os.O_APPEND)
         head = self._head = _Kept(head_of(self._path), os.O_RDWR)
         return log, head, self._mended(log, head)
+
+    def _mending(self, what: str) -> dict[str, Any]:
+        return {"event": "audit.mended", "actor": self._actor, "reason": what}
 
     def _mended(self, log: _Kept, head: _Kept) -> list[str]:
         line, torn = self._end(log)

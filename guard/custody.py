@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from guard.secret import Secret
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from guard.audit import AuditLog
     from guard.scrub import Scrubber
 
@@ -38,6 +41,10 @@ class Custody:
         if self.audit is not None:
             self.audit.record("secret.entered", secret=secret)
         return secret
+
+    def afterwards(self) -> AbstractContextManager[None]:
+        """Note what this thread does in a block at its end; see `AuditLog.afterwards`."""
+        return contextlib.nullcontext() if self.audit is None else self.audit.afterwards()
 
     def entered(self, secret: Secret, value: str) -> None:
         """Teach the scrubber a secret's value; the first one closes this process's memory too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -41,6 +42,12 @@ class Ear:
 
     def record(self, event: str, **facts: Any) -> None:
         self.records.append((event, facts))
+
+    def prove(self) -> None:
+        """Show that it could note something."""
+
+    def afterwards(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def events(self, event: str) -> list[dict[str, Any]]:
         return [facts for name, facts in self.records if name == event]

@@ -124,8 +124,7 @@ class Renewer:
                 # By force without having seen anything: a person's wish, not a caller's need.
                 return await self._send(credential, insist=force and seen is None)
             except (TwgError, GuardError) as error:
-                with contextlib.suppress(GuardError):  # the record may be what failed
-                    self._note("token.refresh_failed", credential, "failed", str(error))
+                self._note("token.refresh_failed", credential, "failed", str(error))
                 raise
 
     @contextlib.asynccontextmanager
@@ -236,7 +235,10 @@ class Renewer:
         return replace(credential.as_refused(f"{why} ({words})"), used_at=None)
 
     def _note(self, event: str, credential: Credential, outcome: str, reason: str = "") -> None:
-        if self._custody.audit is not None:
+        if self._custody.audit is None:
+            return
+        # It has happened by now, whether or not it can be recorded.
+        with self._custody.afterwards():
             self._custody.audit.record(
                 event,
                 secret=credential.tokens.refresh or credential.tokens.access,

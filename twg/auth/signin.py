@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +10,6 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from guard.errors import GuardError
 from twg.auth.ages import Ages, this_uptime
 from twg.auth.consent import Consent
 from twg.auth.method import Method
@@ -201,7 +199,6 @@ class SignIn:
         credential = self._issued(order, answer)
         saved: list[Credential] = []
         try:
-            self._note("token.issued", credential)
             identity = await self._identify(self._http, order.provider, answer.access)
             credential = credential.with_identity(
                 account=identity.account,
@@ -214,6 +211,7 @@ class SignIn:
         except BaseException:
             if not saved:
                 # Tokens that nobody keeps are ended, rather than lost sight of.
+                self._note("token.issued", credential)
                 await self._ended(credential)
             raise
         return saved[0], previous
@@ -225,6 +223,7 @@ class SignIn:
         tell: Callable[[Account | None], Awaitable[None]],
     ) -> None:
         saved.append(await self._store.save(credential, expected=None))
+        self._note("token.issued", credential)
         await tell(credential.account)
 
     def _issued(self, order: _Order, answer: TokenResponse) -> Credential:
@@ -259,12 +258,13 @@ class SignIn:
                 why_not = await revoke(self._http, credential, self._custody)
             except TwgError as error:
                 why_not = str(error)
-        with contextlib.suppress(GuardError):  # the sign-in's own end counts for more
-            self._note("token.revoked", credential, why_not)
+        self._note("token.revoked", credential, why_not)
         return why_not
 
     def _note(self, event: str, credential: Credential, why_not: str | None = None) -> None:
-        if self._custody.audit is not None:
+        if self._custody.audit is None:
+            return
+        with self._custody.afterwards():  # it has happened, whether or not it can be recorded
             self._custody.audit.record(
                 event,
                 secret=credential.tokens.refresh or credential.tokens.access,

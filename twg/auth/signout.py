@@ -87,7 +87,9 @@ class SignOut:
         )
 
     def _note(self, credential: Credential, why_not: str | None) -> None:
-        if self._custody.audit is not None:
+        if self._custody.audit is None:
+            return
+        with self._custody.afterwards():  # they are gone, whether or not that can be recorded
             self._custody.audit.record(
                 "token.revoked" if why_not is None else "credential.removed",
                 secret=credential.tokens.refresh or credential.tokens.access,

@@ -178,6 +178,7 @@ class Wiring:
             ),
             trace=self.trace,
             scrubber=self.scrubber,
+            warn=self.output.warn,
         )
 
     @cached_property

@@ -11,6 +11,9 @@ moment, in whatever task or thread, share that (see `twg.vault.gathering`): one 
 one sealing, one replacement. Each change is made to the same copy and still checks its own
 generation; one that raises fails alone and has changed nothing. None is answered before the file
 that has them all is durable. If it cannot be replaced, all of them fail and the old one stands.
+
+What a change does with secrets is recorded behind the replacement: it may hold new tokens whose
+predecessors are spent, and those are not to be lost for want of the record.
 """
 
 from __future__ import annotations
@@ -132,8 +135,12 @@ class SealedFile:
     async def prove_replaceable(self) -> None:
         """Show that a change would find room and permission now; the file stays as it is.
 
+        And that it could be recorded: so what records on an event loop soon afterwards does not
+        wait there for another process that hangs.
+
         Raises:
             StoreUnwritable: It would not.
+            AuditBroken: It could not be recorded.
             ConfigError: Others have access to the file, or it is not one.
         """
         await self._proofs.ask(None)
@@ -215,10 +222,11 @@ class SealedFile:
                     self._commit(begun)
 
     def _commit(self, errands: Sequence[Errand[Change]]) -> None:
-        working, sealer = self._working_copy()
-        answers = [_answer_to(each, working) for each in errands]
-        if working.changed:
-            self._replace(working, sealer)
+        with self._custody.afterwards():
+            working, sealer = self._working_copy()
+            answers = [_answer_to(each, working) for each in errands]
+            if working.changed:
+                self._replace(working, sealer)
         # Refusals too wait for this: one may be due to a change that cannot be written after all.
         for answer in answers:
             answer()
@@ -335,6 +343,8 @@ class SealedFile:
             self._prepare()
             size = self.path.lstat().st_size if self._exists() else 0
             prove_replaceable(self.path, size + _ROOM)
+        if self._custody.audit is not None:
+            self._custody.audit.prove()
         for each in errands:
             if each.begin():
                 each.answer(None)
