@@ -28,7 +28,7 @@ from guard.files import (
     ensure_private_directory,
     read_private,
 )
-from guard.locks import LockFile
+from guard.locks import LockFile, holder_of
 from guard.rounds import Rounds
 
 if TYPE_CHECKING:
@@ -410,8 +410,9 @@ def _locked(lock: LockFile, path: Path, patience: float) -> Iterator[None]:
         with lock.held(patience):
             yield
     except TimeoutError:
-        holder = "another process" if lock.holder is None else f"process {lock.holder}"
-        problem = f"{holder} has kept it locked for {patience:g} seconds"
+        holder = holder_of(_lock_of(path))
+        who = "another process" if holder is None else f"process {holder}"
+        problem = f"{who} has kept it locked for {patience:g} seconds"
         raise AuditBroken(path, problem) from None
 
 

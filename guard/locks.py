@@ -1,8 +1,11 @@
-"""`LockFile`: one process at a time, waited for in the kernel: in turn, and at no cost.
+"""Locks between processes, waited for in the kernel: in turn, and at no cost.
 
 Who asks for a lock again and again keeps the processor from the one who has it, and gets it by
-luck. So where it is taken, a thread waits for it in the kernel, and the caller for the thread; the
+luck. So where it is taken, a thread waits for it in the kernel, and the caller for the thread. The
 thread can be left behind when the caller's time is up, and then gives back what it gets.
+
+The kernel frees a dead holder's lock. The file stays, for to remove it would split those who wait
+over two files, and names its last holder.
 """
 
 from __future__ import annotations
@@ -13,26 +16,89 @@ import sys
 import threading
 import time
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+D = TypeVar("D", bound=int | None)
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _MODE: Final = 0o600
 _PID: Final = b"%-10d\n"
+_PID_BYTES: Final = 32
 _PAUSE: Final = 0.005
 
 
-class LockFile:
-    """A lock between processes: a file, kept open from one taking to the next.
+def take_now(path: Path) -> int | None:
+    """Take the lock file `path`, made if it is missing, and return it open; None if it is taken.
 
-    The kernel frees a dead holder's. The file stays, and names its last holder. It is for one
-    thread at a time, and not for the child of a fork, which would share its parent's hold.
+    Two takings exclude each other, of whichever process, thread or task. See `release`.
+
+    Raises:
+        OSError: The file cannot be made, or something else stands in its place.
+    """
+    return _take(path, wait=False)
+
+
+def take_in_turn(path: Path) -> int:
+    """Take it as `take_now`, but wait, however long, until it is free.
+
+    Raises:
+        OSError: As said.
+    """
+    while True:
+        if (descriptor := _take(path, wait=True)) is not None:
+            return descriptor
+
+
+def release(descriptor: int) -> None:
+    """Give back what `take` returned; a forked child that has it open too does not prolong it."""
+    _unlock(descriptor)
+    os.close(descriptor)
+
+
+def in_thread(work: Callable[[], D]) -> Future[D]:
+    """Do `work`, which takes a lock, in a thread of its own that nobody has to wait for.
+
+    Returns:
+        Its result. Who leaves without it gives it to `leave`.
+    """
+    taken: Future[D] = Future()
+    # The interpreter does not wait for it at its end.
+    threading.Thread(target=_hand_over, args=(work, taken), name="lock", daemon=True).start()
+    return taken
+
+
+def leave(taken: Future[D]) -> None:
+    """Want a lock no more that is being taken, or was just now."""
+    if not taken.cancel() and taken.exception() is None:
+        descriptor = taken.result()
+        if descriptor is not None:
+            release(descriptor)
+
+
+def holder_of(path: Path) -> int | None:
+    """Return the process that has the lock file, or had it last, if that is known."""
+    with contextlib.suppress(OSError, ValueError):
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        try:
+            return int(os.read(descriptor, _PID_BYTES))
+        finally:
+            os.close(descriptor)
+    return None
+
+
+class LockFile:
+    """A lock file that is kept open from one taking to the next.
+
+    It is for one thread at a time, and not for the child of a fork, which would share its parent's
+    hold.
 
     Args:
-        path: The file, made if it is missing; the directory is there.
+        path: The file, made if it is missing; its directory is there.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,75 +116,64 @@ class LockFile:
             TimeoutError: Another process had it all the time.
             OSError: The file cannot be made, or something else stands in its place.
         """
-        until = time.monotonic() + seconds
-        while not self._took(max(0.0, until - time.monotonic())):
-            # What was taken is not what others take: somebody has removed it in the meantime.
-            self.close()
+        descriptor = self._descriptor = self._taken(seconds)
         try:
             yield
         finally:
-            if self._descriptor is not None:
-                _unlock(self._descriptor)
+            _unlock(descriptor)
 
-    @property
-    def holder(self) -> int | None:
-        """The process that has it, or had it last, if that is known."""
-        with contextlib.suppress(OSError, ValueError):
-            return int(self._path.read_bytes())
-        return None
+    def _taken(self, seconds: float) -> int:
+        descriptor = self._descriptor
+        if descriptor is not None:
+            if _lock(descriptor, wait=False) and _is_at(self._path, descriptor):
+                _sign(descriptor)
+                return descriptor
+            self._close()
+        descriptor = take_now(self._path)
+        return self._waited_for(seconds) if descriptor is None else descriptor
 
-    def close(self) -> None:
-        """Let go of the file; the next taking opens it again."""
+    def _waited_for(self, seconds: float) -> int:
+        taken = in_thread(partial(take_in_turn, self._path))
+        try:
+            return taken.result(seconds)
+        except BaseException:
+            leave(taken)
+            raise
+
+    def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
 
     def __del__(self) -> None:
-        self.close()
-
-    def _took(self, seconds: float) -> bool:
-        if self._descriptor is None:
-            self._descriptor = os.open(self._path, _FLAGS, _MODE)
-        if not _lock(self._descriptor, wait=False):
-            self._wait(self._descriptor, seconds)
-        if not _is_at(self._path, self._descriptor):
-            return False
-        # A full disk must not prevent locking; then the holder is unknown.
-        with contextlib.suppress(OSError):
-            os.lseek(self._descriptor, 0, os.SEEK_SET)
-            os.write(self._descriptor, _PID % os.getpid())
-        return True
-
-    def _wait(self, descriptor: int, seconds: float) -> None:
-        taken: Future[None] = Future()
-        waiter = threading.Thread(
-            target=_take_for, args=(taken, descriptor), name="lock", daemon=True
-        )
-        waiter.start()
-        try:
-            taken.result(seconds)
-        except BaseException:
-            if taken.cancel():
-                self._descriptor = None  # the thread's now
-            else:
-                _unlock(descriptor)
-            raise
+        self._close()
 
 
-def _take_for(taken: Future[None], descriptor: int) -> None:
-    """Wait for the lock, and let go of it if nobody waits for it any more."""
+def _take(path: Path, *, wait: bool) -> int | None:
+    descriptor = os.open(path, _FLAGS, _MODE)
     try:
-        _lock(descriptor, wait=True)
-    except OSError as error:
+        # If it is not there any more, others take another one.
+        if _lock(descriptor, wait=wait) and _is_at(path, descriptor):
+            _sign(descriptor)
+            return descriptor
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def _hand_over(work: Callable[[], D], taken: Future[D]) -> None:
+    try:
+        descriptor = work()
+    except BaseException as error:  # noqa: BLE001 - whatever it is, who waits gets it
         if taken.set_running_or_notify_cancel():
             taken.set_exception(error)
-        else:
-            os.close(descriptor)
         return
     if taken.set_running_or_notify_cancel():
-        taken.set_result(None)
-    else:
-        os.close(descriptor)
+        taken.set_result(descriptor)
+    elif descriptor is not None:
+        release(descriptor)
 
 
 def _is_at(path: Path, descriptor: int) -> bool:
@@ -126,6 +181,14 @@ def _is_at(path: Path, descriptor: int) -> bool:
         return os.path.samestat(os.lstat(path), os.fstat(descriptor))
     except FileNotFoundError:
         return False
+
+
+def _sign(descriptor: int) -> None:
+    """Write this process's id into the lock file, for those who wait."""
+    # A full disk must not prevent locking; then the holder is unknown.
+    with contextlib.suppress(OSError):
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, _PID % os.getpid())
 
 
 if sys.platform == "win32":  # pragma: no cover

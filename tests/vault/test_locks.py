@@ -17,7 +17,7 @@ import anyio
 import pytest
 
 from twg.errors import Busy, ConfigError, Interrupted
-from twg.vault.locks import ProcessLock, _Handover
+from twg.vault.locks import ProcessLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,20 +146,6 @@ async def test_ctrl_c_while_a_thread_takes_it_leaves_nothing_locked(tmp_path: Pa
 async def _enter_and_leave(lock: ProcessLock) -> None:
     async with lock.held():
         await asyncio.sleep(0)
-
-
-@pytest.mark.parametrize("refused_first", [True, False])
-async def test_a_lock_nobody_wants_any_more_is_let_go(
-    tmp_path: Path, *, refused_first: bool
-) -> None:
-    (tmp_path / "state").mkdir(mode=0o700)
-    handover = _Handover()
-    if refused_first:
-        handover.refuse()
-    handover.fill(lock_in(tmp_path).path)
-    if not refused_first:
-        handover.refuse()
-    assert await is_free(tmp_path)
 
 
 async def test_an_abandoned_wait_in_a_thread_ends(tmp_path: Path) -> None:

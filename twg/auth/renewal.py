@@ -13,14 +13,14 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import anyio
 
 from guard.errors import GuardError
 from twg.auth.safekeeping import Successor, nobody, same
-from twg.auth.tasks import End
+from twg.auth.tasks import End, first_of
 from twg.errors import (
     AuthExpired,
     AuthRevoked,
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from twg.http import Http
     from twg.oauth import TokenResponse
     from twg.vault import Credential, CredentialStore
+
+_LOOK: Final = 0.05
+"""How often who waits for the lease looks whether another renewal is saved, in seconds."""
 
 
 class Renewer:
@@ -96,8 +99,8 @@ class Renewer:
 
         Args:
             profile: The profile.
-            seen: What the caller found wanting; if the store has another access token by now, that
-                is returned.
+            seen: What the caller found wanting; once the store has another access token, that is
+                returned.
             force: Renew a fresh one too.
             patience: Seconds to wait for another renewal of this credential.
 
@@ -112,6 +115,15 @@ class Renewer:
             StoreCorrupt: The store cannot be opened.
             Busy: Another process holds the credential for too long.
         """
+        renew = partial(self._renew, profile, seen=seen, force=force, patience=patience)
+        if seen is None:
+            return await renew()
+        # Of many that wait for another's renewal, none needs the lease once that one is saved.
+        return await first_of(renew, partial(self._saved_by_another, seen))
+
+    async def _renew(
+        self, profile: str, *, seen: Credential | None, force: bool, patience: float
+    ) -> Credential:
         async with self._lease(profile, patience):
             credential = await self._keeping.read(profile)
             if seen is not None and not same(credential.tokens.access, seen.tokens.access):
@@ -126,6 +138,15 @@ class Renewer:
             except (TwgError, GuardError) as error:
                 self._note("token.refresh_failed", credential, "failed", str(error))
                 raise
+
+    async def _saved_by_another(self, seen: Credential) -> Credential:
+        """Return the credential once the store has another access token than the one seen."""
+        while True:
+            await anyio.sleep(_LOOK)
+            with contextlib.suppress(TwgError, GuardError):  # who gets the lease tells of that
+                found = self._store.peek(seen.profile) or await self._store.read(seen.profile)
+                if found is not None and not same(found.tokens.access, seen.tokens.access):
+                    return found
 
     @contextlib.asynccontextmanager
     async def _lease(self, profile: str, patience: float) -> AsyncIterator[None]:
