@@ -51,7 +51,7 @@ async def status(wiring: Wiring) -> None:
         "Provider": f"{summary.provider} ({summary.issuer})",
         "Site": summary.site or "none",
         "Access": freshness_in_words(summary, now),
-        "Stay away": lapse_in_words(summary, now),
+        "Sign-in": lapse_in_words(summary, now),
         "Stored in": wiring.shown(wiring.settings.auth_conf),
         "Protection": protection_in_words(header.key, wiring),
     }

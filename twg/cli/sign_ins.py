@@ -82,12 +82,13 @@ def freshness_in_words(summary: CredentialSummary, now: float) -> str:
 
 
 def lapse_in_words(summary: CredentialSummary, now: float) -> str | None:
-    """Return until when one may stay away; None where there is no such end."""
+    """Return when the sign-in ends unless it is used; None where there is no such end."""
     if summary.lapses_at is None:
         return None
     if now >= summary.lapses_at:
-        return f"passed on {moment(summary.lapses_at)}"
-    return f"{duration(summary.lapses_at - now)} without use (until {moment(summary.lapses_at)})"
+        return f"lapsed on {moment(summary.lapses_at)}, for it was not used"
+    left = duration(summary.lapses_at - now)
+    return f"ends in {left} if it is not used ({moment(summary.lapses_at)})"
 
 
 def lapse_warning(summary: CredentialSummary, now: float) -> str | None:
@@ -123,4 +124,4 @@ def why_no_keyring(key: KeyLocation | None) -> str | None:
 def _days_left(summary: CredentialSummary) -> int | None:
     if summary.lapses_at is None:
         return None
-    return max(0, int((summary.lapses_at - time.time()) // _SECONDS_A_DAY))
+    return max(0, round((summary.lapses_at - time.time()) / _SECONDS_A_DAY))
