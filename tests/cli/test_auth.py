@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from tests.auth.parts import Gate
 from tests.cli.console import request_count
 from tests.oauth.servers import document, serving, status
 from tests.rigs.terminal import Terminal
-from tests.vault.samples import SECRETS
+from tests.vault.samples import SECRETS, store_at
+from twg.auth.ages import this_uptime
 
 if TYPE_CHECKING:
     from tests.cli.console import Console
@@ -342,6 +344,48 @@ def test_a_store_that_cannot_be_opened_is_kept(console: Console) -> None:
         assert error["code"] == "STORE_CORRUPT"
         assert "twg doctor" in error["remediation"]
     assert path.exists()
+
+
+SET_SINCE = {
+    "back": (0.8, -HOUR / 2, "due"),
+    "ahead": (0.1, 40 * DAY, "fresh"),
+    "not": (0.1, 0, "fresh"),
+}
+"""How the wall clock was set since: the hours that passed, by how far it was set, the state."""
+
+
+@pytest.mark.skipif(this_uptime().boot_id is None, reason="no run of this machine has a name")
+@pytest.mark.parametrize("step", SET_SINCE)
+def test_a_wall_clock_that_was_set_since_makes_nothing_due_or_fresh(
+    console: Console, server: Server, step: str
+) -> None:
+    """H-D6: the clear header too has the clock that nobody sets."""
+    passed, set_by, state = SET_SINCE[step]
+    server.on("/oauth/token", document(RENEWED))
+    known = console.sign_in_at(server.url, age=passed * HOUR + set_by)
+    uptime = this_uptime()
+    tokens = replace(
+        known.tokens, boot_id=uptime.boot_id, issued_boottime=uptime.now() - passed * HOUR
+    )
+    save = store_at(console.root).save
+    anyio.run(partial(save, replace(known, tokens=tokens), expected=None))
+
+    data = console.twg("auth", "status", "-o", "json").data
+    renewed = console.twg("auth", "refresh", "-o", "json").data["renewed"]
+
+    assert (data["state"], data["days_until_lapse"]) == (state, 30)
+    assert renewed == (["default"] if state == "due" else [])
+    assert len(server.received) == len(renewed)
+
+
+def test_a_sign_in_that_seems_to_be_from_the_future_is_renewed(
+    console: Console, server: Server
+) -> None:
+    """H-D6: of another run of the machine, nobody knows how old it is."""
+    server.on("/oauth/token", document(RENEWED))
+    console.sign_in_at(server.url, age=-2 * HOUR)
+
+    assert console.twg("auth", "refresh", "-o", "json").data["renewed"] == ["default"]
 
 
 @pytest.mark.parametrize(("age", "warned"), [(24.9, None), (25.6, "4 days"), (31, None)])
