@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from tests.auth.parts import Gate
 from tests.cli.console import request_count
 from tests.oauth.servers import document, serving, status
 from tests.rigs.terminal import Terminal
-from tests.vault.samples import SECRETS
+from tests.vault.samples import SECRETS, store_at
+from twg.auth.ages import this_uptime
 
 if TYPE_CHECKING:
     from tests.cli.console import Console
@@ -34,13 +36,13 @@ RENEWED = {
 }
 
 STATES: dict[str, tuple[float, dict[str, Any], str, bool]] = {
-    "fresh": (0, {}, "fresh; next renewal due in 44 minutes, expires in 59 minutes", True),
+    "fresh": (0, {}, "fresh; next renewal due in 45 minutes, expires in 60 minutes", True),
     "due": (0.8 * HOUR, {}, "usable; a renewal is due and runs beside the next call", True),
     "expired": (2 * HOUR, {}, "expired; it is renewed at the next call", True),
     "lapsed": (31 * DAY, {}, "lapsed; sign in again", True),
     "refused": (0, {"refused": "ended there"}, "no longer accepted: ended there", True),
     "without end": (0, {"idle_days": None}, "fresh; next renewal due in", True),
-    "not renewable": (0, {}, "usable for 59 minutes more; there is nothing to renew it", False),
+    "not renewable": (0, {}, "usable for 60 minutes more; there is nothing to renew it", False),
     "not renewable, over": (2 * HOUR, {}, "lapsed; sign in again", False),
 }
 """By the state: its age in seconds, what else is so, what is told, whether it can be renewed."""
@@ -72,7 +74,7 @@ def test_status_tells_who_where_and_how_it_is_kept(console: Console) -> None:
     assert rows["Account"] == "Alice Ångström <alice@example.com>"
     assert rows["Provider"] == f"sandbox ({AWAY})"
     assert rows["Site"] == "one.example.net"
-    assert rows["Stay away"].startswith("29 days without use (until ")
+    assert rows["Sign-in"].startswith("ends in 30 days if it is not used (")
     assert rows["Stored in"] == str(console.config / "auth.conf")
     assert rows["Protection"] == f"sealed; the key is in the private file {key}"
 
@@ -97,7 +99,7 @@ def test_status_is_the_same_for_programs(console: Console) -> None:
         "expires_at": data["expires_at"],
         "refresh_due_at": data["refresh_due_at"],
         "lapses_at": data["lapses_at"],
-        "days_until_lapse": 29,
+        "days_until_lapse": 30,
         "refused": None,
         "store": {
             "path": str(console.config / "auth.conf"),
@@ -344,7 +346,49 @@ def test_a_store_that_cannot_be_opened_is_kept(console: Console) -> None:
     assert path.exists()
 
 
-@pytest.mark.parametrize(("age", "warned"), [(24.9, None), (25.5, "4 days"), (31, None)])
+SET_SINCE = {
+    "back": (0.8, -HOUR / 2, "due"),
+    "ahead": (0.1, 40 * DAY, "fresh"),
+    "not": (0.1, 0, "fresh"),
+}
+"""How the wall clock was set since: the hours that passed, by how far it was set, the state."""
+
+
+@pytest.mark.skipif(this_uptime().boot_id is None, reason="no run of this machine has a name")
+@pytest.mark.parametrize("step", SET_SINCE)
+def test_a_wall_clock_that_was_set_since_makes_nothing_due_or_fresh(
+    console: Console, server: Server, step: str
+) -> None:
+    """H-D6: the clear header too has the clock that nobody sets."""
+    passed, set_by, state = SET_SINCE[step]
+    server.on("/oauth/token", document(RENEWED))
+    known = console.sign_in_at(server.url, age=passed * HOUR + set_by)
+    uptime = this_uptime()
+    tokens = replace(
+        known.tokens, boot_id=uptime.boot_id, issued_boottime=uptime.now() - passed * HOUR
+    )
+    save = store_at(console.root).save
+    anyio.run(partial(save, replace(known, tokens=tokens), expected=None))
+
+    data = console.twg("auth", "status", "-o", "json").data
+    renewed = console.twg("auth", "refresh", "-o", "json").data["renewed"]
+
+    assert (data["state"], data["days_until_lapse"]) == (state, 30)
+    assert renewed == (["default"] if state == "due" else [])
+    assert len(server.received) == len(renewed)
+
+
+def test_a_sign_in_that_seems_to_be_from_the_future_is_renewed(
+    console: Console, server: Server
+) -> None:
+    """H-D6: of another run of the machine, nobody knows how old it is."""
+    server.on("/oauth/token", document(RENEWED))
+    console.sign_in_at(server.url, age=-2 * HOUR)
+
+    assert console.twg("auth", "refresh", "-o", "json").data["renewed"] == ["default"]
+
+
+@pytest.mark.parametrize(("age", "warned"), [(24.9, None), (25.6, "4 days"), (31, None)])
 def test_the_last_five_days_before_it_lapses_are_warned_of(
     console: Console, age: float, warned: str | None
 ) -> None:
@@ -355,7 +399,7 @@ def test_the_last_five_days_before_it_lapses_are_warned_of(
     assert ("warning" in ended.err) == (warned is not None)
     if warned is not None:
         assert f"the sign-in on 'default' lapses in {warned} unless it is used" in ended.err
-        assert f"{warned} without use" in ended.out
+        assert f"ends in {warned} if it is not used" in ended.out
         data = console.twg("auth", "status", "-o", "json").data
         assert data["days_until_lapse"] == 4
 

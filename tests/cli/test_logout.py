@@ -58,7 +58,7 @@ def test_a_server_that_refuses_to_revoke_is_told_with_how_long_the_token_lives(
     why = ended.document["data"]["failures"]["default"]
     assert "removed here, but not revoked" in why
     assert "lives until 2" in why
-    assert "59 minutes from now" in why
+    assert "60 minutes from now" in why
     assert remaining(console) == []
 
 

@@ -21,20 +21,24 @@ CHRISTMAS = 1_798_191_000.9
     [
         (-5, "0 seconds"),
         (0, "0 seconds"),
-        (0.9, "0 seconds"),
+        (0.4, "0 seconds"),
+        (0.5, "1 second"),
         (1, "1 second"),
         (59, "59 seconds"),
         (119, "119 seconds"),
         (120, "2 minutes"),
         (5400, "90 minutes"),
-        (7199, "119 minutes"),
+        (5429, "90 minutes"),
+        (5430, "91 minutes"),
+        (7199, "120 minutes"),
         (7200, "2 hours"),
-        (172_799, "47 hours"),
+        (172_799, "48 hours"),
         (172_800, "2 days"),
+        (2_591_990, "30 days"),
         (2_592_000, "30 days"),
     ],
 )
-def test_a_duration_is_told_in_its_largest_fitting_unit_rounded_down(
+def test_a_duration_is_told_in_its_largest_fitting_unit_to_the_nearest(
     seconds: float, words: str
 ) -> None:
     assert duration(seconds) == words

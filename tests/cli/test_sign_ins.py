@@ -81,12 +81,12 @@ def test_the_state_is_told_with_what_happens_next(
     assert freshness_in_words(summary(**changes), now) == words
 
 
-def test_it_is_told_how_long_one_may_stay_away() -> None:
+def test_it_is_told_when_a_sign_in_ends_that_is_not_used() -> None:
     known = summary()
 
     until = moment(LAPSED)
-    assert lapse_in_words(known, ISSUED) == f"30 days without use (until {until})"
-    assert lapse_in_words(known, LAPSED) == f"passed on {until}"
+    assert lapse_in_words(known, ISSUED) == f"ends in 30 days if it is not used ({until})"
+    assert lapse_in_words(known, LAPSED) == f"lapsed on {until}, for it was not used"
     assert lapse_in_words(summary(lapses_at=None), ISSUED) is None
 
 

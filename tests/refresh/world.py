@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import json
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tests.auth.parts import NOW
 from tests.refresh.memory import Disk, Killed, Life, MemoryStore
 from tests.refresh.rotating import RotatingServer, refresh_of, signed_in
 from tests.vault.samples import Ear, custody_of
+from twg.auth.ages import Uptime
 from twg.auth.tokens import TokenManager
 from twg.errors import Interrupted, NetworkError, TwgError
 from twg.http import Response
@@ -158,7 +157,7 @@ class World:
             custody=custody_of(Ear()),
             clock=lambda: self.wall_clock() + clock_ahead,
             warn=process.told.append,
-            **_uptime(self.loop),
+            uptime=Uptime(now=self.loop.time, boot_id="made-up"),
         )
         try:
             async with manager:
@@ -256,14 +255,6 @@ class Wire:
         code, document = request.received
         body = b"" if document is None else json.dumps(document).encode()
         return Response(status=code, headers={}, body=body, url=url)
-
-
-def _uptime(loop: VirtualLoop) -> dict[str, Any]:
-    """Return the clock that nobody sets, for managers that go by one."""
-    if "uptime" not in inspect.signature(TokenManager).parameters:
-        return {}
-    uptime = import_module("twg.auth.ages").Uptime(now=loop.time, boot_id="made-up")
-    return {"uptime": uptime}
 
 
 def family_of(credential: Credential) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.rigs.browser import BrowserError, chromium
+from tests.rigs.browser import BrowserError
 from tests.rigs.client import DEVICE_GRANT, Client, callback_listener, parameters_of
 from tests.rigs.pages import (
     approve_device_on_sandbox,
@@ -30,12 +30,6 @@ PAGE = """<title>t</title><input id=name value=old><button id=go>Go</button><p i
   document.querySelector('#out').textContent = 'Hello ' + document.querySelector('#name').value;
 }, 100)</script>"""
 SCOPE = "offline_access read:me read:jira-work"
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as one:
-        yield one
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.rigs.browser import chromium
 from tests.rigs.client import DEVICE_GRANT, Client, callback_listener, parameters_of
 from tests.rigs.oidc_rig import CLIENT_SECRET, CONFIDENTIAL_CLIENT, PUBLIC_CLIENT, oidc_provider
 from tests.rigs.pages import (
@@ -24,18 +23,6 @@ if TYPE_CHECKING:
     from tests.rigs.oidc_rig import OidcRig
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-async def rig() -> AsyncIterator[OidcRig]:
-    async with oidc_provider() as server:
-        yield server
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as one:
-        yield one
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.rigs.browser import chromium
-from tests.rigs.oidc_rig import CLIENT_SECRET, CONFIDENTIAL_CLIENT, PUBLIC_CLIENT, oidc_provider
+from tests.rigs.oidc_rig import CLIENT_SECRET, CONFIDENTIAL_CLIENT, PUBLIC_CLIENT
 from tests.rigs.pages import (
     approve_device_on_oidc_provider,
     cancel_on_oidc_provider,
@@ -18,7 +17,6 @@ from tests.rigs.pages import (
 from tests.roads.traveller import address_in, traveller
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.rigs.browser import Browser
@@ -30,18 +28,6 @@ pytestmark = pytest.mark.slow
 OUT_OF_REACH = "http://127.0.0.1:6697/callback"
 """A redirect that no browser follows, for the port is another protocol's (IRC): as if the browser
 were on another machine, it ends on an error page of its own at that address."""
-
-
-@pytest.fixture
-async def rig() -> AsyncIterator[OidcRig]:
-    async with oidc_provider() as server:
-        yield server
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as one:
-        yield one
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rigs.browser import chromium
 from tests.rigs.pages import approve_device_on_sandbox, deny_device_on_sandbox, sign_in_on_sandbox
 from tests.rigs.waiting import comes_true
 from tests.roads.traveller import traveller
@@ -28,12 +27,6 @@ pytestmark = pytest.mark.slow
 async def sandbox(tmp_path: Path) -> AsyncIterator[SandboxHandle]:
     async with running_sandbox(tmp_path) as running:
         yield running
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as one:
-        yield one
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,44 @@ def test_no_summary_and_no_repr_shows_a_secret() -> None:
     assert known.summary.renewable
     assert known.provider.summary.confidential
     assert not dataclasses.replace(known.provider, client_secret=None).summary.confidential
+
+
+BORN: dict[str, Any] = {"boot_id": "this-run", "issued_boottime": 500.0}
+
+
+def test_a_summary_is_dated_by_the_clock_that_nobody_sets() -> None:
+    known = dataclasses.replace(credential().summary, **BORN)
+    assert (known.expires_at, known.due_at) == (1_003_600.0, 1_002_700.0)
+
+    # 100 seconds old, whatever the wall clock says of it.
+    told = known.on_clock(5_000_100.0, 600.0, "this-run")
+
+    assert (told.issued_at, told.refreshed_at) == (5_000_000.0, 5_000_000.0)
+    assert (told.due_at, told.expires_at) == (5_002_700.0, 5_003_600.0)
+    assert told.lapses_at == 5_000_000.0 + 30 * 86_400
+    assert told.signed_in_at == known.signed_in_at
+    endless = dataclasses.replace(known, expires_at=None, due_at=None, lapses_at=None)
+    found = endless.on_clock(5_000_100.0, 600.0, "this-run")
+    assert (found.expires_at, found.due_at, found.lapses_at) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "wall", "uptime", "boot_id"),
+    [
+        ({}, 1_000_101.0, 600.0, "this-run"),
+        ({}, 5_000_000.0, 600.0, "another-run"),
+        ({}, 5_000_000.0, 600.0, None),
+        ({"boot_id": None}, 5_000_000.0, 600.0, None),
+        ({"issued_boottime": None}, 5_000_000.0, 600.0, "this-run"),
+        ({}, 5_000_000.0, 400.0, "this-run"),
+    ],
+    ids=["only drift", "another run", "unnamed", "both unnamed", "undated", "from the future"],
+)
+def test_where_that_clock_does_not_tell_the_wall_clock_is_believed(
+    changes: dict[str, Any], wall: float, uptime: float, boot_id: str | None
+) -> None:
+    known = dataclasses.replace(credential().summary, **{**BORN, **changes})
+    assert known.on_clock(wall, uptime, boot_id) is known
 
 
 def test_values_are_frozen_and_keyword_only() -> None:

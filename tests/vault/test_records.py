@@ -55,6 +55,9 @@ def test_a_field_that_came_later_may_be_missing() -> None:
     kept: dict[str, Any] = to_plain(credential().tokens, lambda secret: secret.kind)
     del kept["boot_id"], kept["issued_boottime"]
     assert from_plain(Tokens, kept, Secret).boot_id is None
+    summary = plain()
+    del summary["boot_id"], summary["issued_boottime"]
+    assert from_plain(CredentialSummary, summary) == credential().summary
 
 
 def test_a_whole_number_does_for_a_time() -> None:

@@ -14,8 +14,10 @@ from twg.cli.live import live_table
 from twg.cli.sign_ins import (
     as_data,
     freshness_in_words,
+    known_now,
     lapse_in_words,
     lapse_warning,
+    needs_renewal,
     protection_in_words,
     state_of,
 )
@@ -42,7 +44,7 @@ async def status(wiring: Wiring) -> None:
 
     Looks at this device only: nothing is sent and no secret is opened.
     """
-    header = await wiring.store.summaries()
+    header = await known_now(wiring)
     summary = _of(header, await wiring.profile())
     now = time.time()
     rows = {
@@ -51,7 +53,7 @@ async def status(wiring: Wiring) -> None:
         "Provider": f"{summary.provider} ({summary.issuer})",
         "Site": summary.site or "none",
         "Access": freshness_in_words(summary, now),
-        "Stay away": lapse_in_words(summary, now),
+        "Sign-in": lapse_in_words(summary, now),
         "Stored in": wiring.shown(wiring.settings.auth_conf),
         "Protection": protection_in_words(header.key, wiring),
     }
@@ -63,7 +65,7 @@ async def status(wiring: Wiring) -> None:
 @command("list")
 async def list_profiles(wiring: Wiring) -> None:
     """List all sign-ins; the active one has a star."""
-    header = await wiring.store.summaries()
+    header = await known_now(wiring)
     now = time.time()
     lines = [
         f"{'*' if name == header.active else ' '} {name:{_widest(header.profiles)}}  "
@@ -107,12 +109,13 @@ async def site(wiring: Wiring, *, host: str | None) -> None:
 )
 async def refresh(wiring: Wiring, *, force: bool, every: bool) -> None:
     """Renew sign-ins of which 75 % of the lifetime has passed; nothing is sent for others."""
-    header = await wiring.store.summaries()
+    header = await known_now(wiring)
+    now = time.time()
     profiles = sorted(header.profiles) if every else [await wiring.profile()]
     wanted = [
         name
         for name in profiles
-        if force or name not in header.profiles or _needs_renewal(header.profiles[name])
+        if force or name not in header.profiles or needs_renewal(header.profiles[name], now)
     ]
     table = None
     if every:
@@ -169,10 +172,6 @@ async def _sign_in_where_it_ended(
     for profile, outcome in renewed.items():
         if isinstance(outcome, AuthExpired | AuthRevoked):
             renewed[profile] = await signed_in_again(wiring, outcome) or outcome
-
-
-def _needs_renewal(summary: CredentialSummary) -> bool:
-    return state_of(summary, time.time()) != "fresh"
 
 
 def _tell_renewed(

@@ -10,15 +10,15 @@ _KEEP_SMALL_UNIT_BELOW: Final = 2
 
 
 def duration(seconds: float) -> str:
-    """Return a duration in its largest fitting unit, rounded down, such as ``42 minutes``.
+    """Return a duration in its largest fitting unit, to the nearest one, such as ``42 minutes``.
 
     A unit is used from two of it on, so that 90 minutes are not called an hour.
     """
     for size, name in _UNITS:
-        count = int(seconds // size)
-        if count >= _KEEP_SMALL_UNIT_BELOW or (size == 1 and count >= 0):
+        if size == 1 or seconds >= _KEEP_SMALL_UNIT_BELOW * size:
+            count = max(0, int(seconds / size + 0.5))
             return f"{count} {name}{'' if count == 1 else 's'}"
-    return "0 seconds"
+    raise AssertionError  # pragma: no cover - seconds fit all
 
 
 def moment(when: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from twg.cli.moments import duration, moment, stamp
@@ -13,6 +14,24 @@ if TYPE_CHECKING:
 
 _SECONDS_A_DAY: Final = 86_400
 _WARN_DAYS: Final = 5
+_SKEW: Final = 60.0
+
+
+async def known_now(wiring: Wiring) -> Header:
+    """Return the clear header, the sign-ins' times told by the clock that nobody sets.
+
+    That is, where their tokens came during this run of the machine; of others the wall clock is
+    believed.
+    """
+    from twg.auth.ages import this_uptime  # noqa: PLC0415 - only for who asks how old tokens are
+
+    header = await wiring.store.summaries()
+    uptime = this_uptime()
+    wall, running = time.time(), uptime.now()
+    told = {
+        name: one.on_clock(wall, running, uptime.boot_id) for name, one in header.profiles.items()
+    }
+    return replace(header, profiles=told)
 
 
 def as_data(header: Header, summary: CredentialSummary, wiring: Wiring) -> dict[str, Any]:
@@ -59,6 +78,13 @@ def state_of(summary: CredentialSummary, now: float) -> str:
     return "due" if summary.renewable and _passed(summary.due_at, now) else "fresh"
 
 
+def needs_renewal(summary: CredentialSummary, now: float) -> bool:
+    """Tell whether a sign-in is not fresh, or seems to be from the future: then nobody knows."""
+    return state_of(summary, now) != "fresh" or (
+        summary.renewable and now < summary.issued_at - _SKEW
+    )
+
+
 def _passed(when: float | None, now: float) -> bool:
     return when is not None and now >= when
 
@@ -82,12 +108,13 @@ def freshness_in_words(summary: CredentialSummary, now: float) -> str:
 
 
 def lapse_in_words(summary: CredentialSummary, now: float) -> str | None:
-    """Return until when one may stay away; None where there is no such end."""
+    """Return when the sign-in ends unless it is used; None where there is no such end."""
     if summary.lapses_at is None:
         return None
     if now >= summary.lapses_at:
-        return f"passed on {moment(summary.lapses_at)}"
-    return f"{duration(summary.lapses_at - now)} without use (until {moment(summary.lapses_at)})"
+        return f"lapsed on {moment(summary.lapses_at)}, for it was not used"
+    left = duration(summary.lapses_at - now)
+    return f"ends in {left} if it is not used ({moment(summary.lapses_at)})"
 
 
 def lapse_warning(summary: CredentialSummary, now: float) -> str | None:
@@ -123,4 +150,4 @@ def why_no_keyring(key: KeyLocation | None) -> str | None:
 def _days_left(summary: CredentialSummary) -> int | None:
     if summary.lapses_at is None:
         return None
-    return max(0, int((summary.lapses_at - time.time()) // _SECONDS_A_DAY))
+    return max(0, round((summary.lapses_at - time.time()) / _SECONDS_A_DAY))

@@ -14,6 +14,8 @@ from guard.secret import Secret  # noqa: TC001 - records.py reads these annotati
 DUE_AFTER: Final = 0.75
 IDLE_DAYS: Final = 30.0
 _SECONDS_A_DAY: Final = 86_400.0
+_STEP: Final = 2.0
+"""By how many seconds a wall clock is off at least that was set, and did not only drift."""
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
 
@@ -201,7 +203,7 @@ class Tokens:
 class CredentialSummary:
     """What of a credential stands in the clear header: who, where, how fresh; never a secret.
 
-    Times are Unix seconds; see `Credential` for what each means.
+    Times are Unix seconds; see `Credential` and `Tokens` for what each means.
     """
 
     profile: str
@@ -220,6 +222,34 @@ class CredentialSummary:
     generation: int
     refused: str | None
     renewable: bool
+    boot_id: str | None = None
+    issued_boottime: float | None = None
+
+    def on_clock(self, wall: float, uptime: float, boot_id: str | None) -> CredentialSummary:
+        """Return it with its tokens' times as this wall clock would have told them.
+
+        Where they came during this run of the machine, the run's clock knows how old they are,
+        whatever the wall clock has been set to since.
+
+        Args:
+            wall: The wall clock now, in Unix seconds.
+            uptime: The clock of this run now, in seconds.
+            boot_id: Names this run, if known.
+        """
+        born = self.issued_boottime
+        if boot_id is None or boot_id != self.boot_id or born is None or born > uptime:
+            return self
+        step = wall - (uptime - born) - self.issued_at
+        if abs(step) < _STEP:
+            return self
+        return replace(
+            self,
+            issued_at=self.issued_at + step,
+            refreshed_at=self.refreshed_at + step,
+            expires_at=None if self.expires_at is None else self.expires_at + step,
+            due_at=None if self.due_at is None else self.due_at + step,
+            lapses_at=None if self.lapses_at is None else self.lapses_at + step,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,6 +327,8 @@ class Credential:
             generation=self.generation,
             refused=self.refused,
             renewable=self.tokens.refresh is not None,
+            boot_id=self.tokens.boot_id,
+            issued_boottime=self.tokens.issued_boottime,
         )
 
     def with_tokens(
