@@ -100,19 +100,35 @@ class SecretRefused(GuardError):
 
 
 class SecretRejected(GuardError):
-    """The hidden prompt got something that cannot be the secret it asked for.
+    """A prompt got something that cannot be what it asked for.
 
     Attributes:
-        wanted: The kind that was asked for, in words.
+        wanted: What was asked for, in words.
         reason: Why this is not it, in words, without a part of the value.
+        seen: Whether it was typed in sight.
+        secret: Whether it looks like a secret all the same.
     """
 
-    def __init__(self, wanted: str, reason: str) -> None:
+    def __init__(
+        self, wanted: str, reason: str, *, seen: bool = False, secret: bool = False
+    ) -> None:
         self.wanted = wanted
         self.reason = reason
+        self.seen = seen
+        self.secret = secret
         super().__init__(f"that cannot be the {wanted}: {reason}.")
 
-    remedy = "Copy it again from where it was made and paste it at the prompt."
+    @property
+    def remedy(self) -> str:  # type: ignore[override]  # a property of this type's facts
+        """What to do now."""
+        if self.seen and self.secret:
+            return (
+                "Revoke it where it was made, for it stands on the screen now. Then run the "
+                f"command again and give the {self.wanted}."
+            )
+        if self.seen:
+            return f"Run the command again and give the {self.wanted}."
+        return "Copy it again from where it was made and paste it at the prompt."
 
 
 class TerminalRequired(GuardError):

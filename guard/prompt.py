@@ -108,7 +108,7 @@ class HiddenPrompt:
             with terminal.hidden(line.draw):
                 for note in notes:
                     _say(terminal, note)
-                value = await _first_sound(terminal, what, line.ask, fault)
+                value = await _first_sound(terminal, what, line.ask, fault, seen=False)
         return self._custody.enter(value, kind)
 
 
@@ -157,7 +157,7 @@ class VisiblePrompt:
                     return None
                 return _visible_fault(value, what) or (check(value) if check else None)
 
-            return await _first_sound(terminal, what, line, fault)
+            return await _first_sound(terminal, what, line, fault, seen=True)
 
     async def choose(
         self, question: str, options: Sequence[str], *, seconds: float = SECONDS
@@ -289,6 +289,8 @@ async def _first_sound(
     what: str,
     ask: Callable[[], Awaitable[str]],
     fault: Callable[[str], str | None],
+    *,
+    seen: bool,
 ) -> str:
     """Return the first answer in which `fault` finds nothing; the last one's fault is raised."""
     for tries_left in reversed(range(_TRIES)):
@@ -297,7 +299,7 @@ async def _first_sound(
         if reason is None:
             return answer
         del answer  # a traceback keeps this frame
-        error = SecretRejected(what, reason)
+        error = SecretRejected(what, reason, seen=seen)
         if not tries_left:
             raise error
         words = str(error)
@@ -442,8 +444,7 @@ def _visible_fault(value: str, what: str) -> str | None:
 
     shape = shapes.looks_like(value)
     if shape is not None:
-        reason = f"it looks like {shape.name}, and stands on the screen now; revoke it"
-        raise SecretRejected(what, reason)
+        raise SecretRejected(what, f"it looks like {shape.name}", seen=True, secret=True)
     if not value:
         return "nothing was entered"
     return None if value.isprintable() else "it holds control or invisible characters"

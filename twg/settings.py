@@ -182,19 +182,27 @@ def _refuse_unknown(path: Path, table: dict[str, Any]) -> None:
 
 
 def _refuse_secrets(path: Path, value: Any, name: str = "") -> None:
-    from guard.shapes import looks_like  # noqa: PLC0415 - only where there is such a file
+    from guard.shapes import looks_like, names_secret  # noqa: PLC0415 - only for such a file
 
     if isinstance(value, dict):
         for key, inner in value.items():
-            _refuse_secrets(path, inner, f"{name}.{key}" if name else str(key))
+            if shape := looks_like(key):
+                raise _secret_in(path, f"a name in {name}" if name else "a name", shape.name)
+            _refuse_secrets(path, inner, f"{name}.{key}" if name else key)
     elif isinstance(value, list):
         for inner in value:
             _refuse_secrets(path, inner, name)
     elif isinstance(value, str) and (shape := looks_like(value)):
-        raise ConfigError(
-            f"{path} holds a secret in {name} (it looks like {shape.name}); it was not used",
-            "Remove it from the file and revoke it; twg asks for secrets in a hidden prompt.",
-        )
+        raise _secret_in(path, name, shape.name)
+    elif names_secret(name.rpartition(".")[2]):
+        raise _secret_in(path, name, "one by its name")
+
+
+def _secret_in(path: Path, name: str, looks_like: str) -> ConfigError:
+    return ConfigError(
+        f"{path} holds a secret in {name} (it looks like {looks_like}); it was not used",
+        "Remove it from the file and revoke it; twg asks for secrets in a hidden prompt.",
+    )
 
 
 def _path(table: dict[str, Any], name: str, home: Path) -> Path | None:

@@ -162,6 +162,11 @@ def test_settings_that_are_wrong_are_told(console: Console, text: str, told: str
         (f'token = "{TOKEN}"\n', "token"),
         (f'[login]\nnotes = ["a", "{TOKEN}"]\n', "login.notes"),
         (f'[a.b.c]\nd = {{ e = "{TOKEN}" }}\n', "a.b.c.d.e"),
+        (f'{TOKEN.rstrip("=0123456789ABCD")} = "x"\n', "a name"),
+        (f"[login]\n{TOKEN[:40]} = 1\n", "a name in login"),
+        ('token = "hunter2-hunter2"\n', "token"),
+        ("[login]\npassword = 12345678\n", "login.password"),
+        ('[login]\napi_keys = ["hunter2-hunter2"]\nclient_secret = ["x"]\n', "login.client_secret"),
     ],
 )
 @pytest.mark.parametrize("words", [["auth", "list"], ["login"], ["doctor"], ["api", "jira", "/x"]])

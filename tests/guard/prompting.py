@@ -98,6 +98,7 @@ class Program:
                 self.note(
                     error=type(error).__name__,
                     message=str(error),
+                    remedy=error.remedy,
                     leaks=leaks(error.__traceback__, self.order.get("typed", "")),
                 )
                 return 1

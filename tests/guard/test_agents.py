@@ -291,6 +291,29 @@ def test_elsewhere_no_ancestor_is_known(monkeypatch: pytest.MonkeyPatch) -> None
     assert list(ancestor_names()) == []
 
 
+COUNT = """
+import os, sys
+from guard.agents import MAX_ANCESTORS, detect
+seen = []
+sys.addaudithook(lambda event, args: seen.append(event))
+detect(os.environ)
+started = {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.exec", "os.system"} & {*seen}
+print(sorted(started), seen.count("open") <= 2 * MAX_ANCESTORS, seen.count("import"))
+"""
+
+
+def test_to_find_out_starts_no_process_and_reads_little() -> None:
+    """Every command asks: it is to cost less than a millisecond."""
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT],
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[] True 0\n"
+
+
 def test_it_loads_little() -> None:
     """Every command asks; none should wait for it."""
     program = "import sys, guard.agents; print(*sys.modules)"

@@ -293,6 +293,7 @@ async def test_a_third_rejection_ends_it(tmp_path: Path) -> None:
         assert await run.ended(1) == {
             "error": "SecretRejected",
             "message": "that cannot be the secret 0: it is another.",
+            "remedy": "Copy it again from where it was made and paste it at the prompt.",
             "leaks": [],
         }
         assert SECRET not in run.terminal.transcript()
@@ -336,6 +337,7 @@ async def test_a_third_secret_of_another_kind_ends_it(tmp_path: Path) -> None:
         assert await run.ended(1) == {
             "error": "SecretRejected",
             "message": "that cannot be the secret 0: it looks like an Atlassian API token.",
+            "remedy": "Copy it again from where it was made and paste it at the prompt.",
             "leaks": [],
         }
 
@@ -826,7 +828,9 @@ async def test_what_is_no_answer_is_asked_for_again(tmp_path: Path) -> None:
         for answer, reason in answers:
             await run.terminal.send_line(answer)
             await run.terminal.until(reason) if reason != "another" else None
-        assert (await run.ended(1))["message"] == "that cannot be the answer: it is another."
+        ended = await run.ended(1)
+        assert ended["message"] == "that cannot be the answer: it is another."
+        assert ended["remedy"] == "Run the command again and give the answer."
 
 
 @pytest.mark.parametrize(
@@ -838,8 +842,12 @@ async def test_a_secret_is_no_answer_to_a_visible_question(tmp_path: Path, answe
         await run.terminal.send_line(answer)
         ended = await run.ended(1)
         assert ended["error"] == "SecretRejected"
-        assert "revoke it" in ended["message"]
-        assert answer not in ended["message"]
+        assert "it looks like" in ended["message"]
+        assert ended["remedy"].startswith(
+            "Revoke it where it was made, for it stands on the screen"
+        )
+        assert "give the answer" in ended["remedy"]
+        assert answer not in f"{ended}"
 
 
 @pytest.mark.parametrize(

@@ -27,12 +27,12 @@ _CHOICES: Final = (
 )
 
 _APP_STEPS: Final = (
-    "twg signs in at Atlassian as an OAuth app that belongs to you. To make one (once):",
+    "twg signs in at Atlassian as an OAuth app of your own. To make one (once):",
     "",
-    f"  1. Open {atlassian.APP_CONSOLE} and create an OAuth 2.0",
-    "     integration; any name will do.",
-    "  2. Permissions: add the User identity API, the Jira API and the Confluence API, with",
-    "     these scopes:",
+    f"  1. Open {atlassian.APP_CONSOLE} and create an",
+    "     OAuth 2.0 integration; any name will do.",
+    "  2. Permissions: add the User identity API, the Jira API and the Confluence",
+    "     API, with these scopes:",
     "",
     *(f"       {scope}" for scope in atlassian.DEFAULT_SCOPES if scope != "offline_access"),
     "",
