@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ from twg.auth.tokens import TokenManager
 from twg.http import Http
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from pathlib import Path
 
     from guard.custody import Custody
@@ -58,8 +59,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def manager(store: SealedStore, http: Http, custody: Custody, clock: Clock) -> TokenManager:
-    return TokenManager(store=store, http=http, custody=custody, clock=clock, uptime=clock.uptime)
+def managing(http: Http, custody: Custody, clock: Clock) -> Callable[..., TokenManager]:
+    """Make managers of any store, by the clock of this test."""
+    return partial(TokenManager, http=http, custody=custody, clock=clock, uptime=clock.uptime)
+
+
+@pytest.fixture
+def manager(store: SealedStore, managing: Callable[..., TokenManager]) -> TokenManager:
+    return managing(store=store)
 
 
 @pytest.fixture

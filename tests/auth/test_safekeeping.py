@@ -29,6 +29,8 @@ from twg.auth.tokens import TokenManager
 from twg.errors import StoreUnwritable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.auth.parts import Clock
     from tests.oauth.servers import Server
     from twg.http import Http
@@ -37,8 +39,7 @@ if TYPE_CHECKING:
 
 async def test_a_store_that_cannot_be_written_sends_nothing(
     store: SealedStore,
-    http: Http,
-    custody: Custody,
+    managing: Callable[..., TokenManager],
     clock: Clock,
     saved: Credential,
     server: Server,
@@ -47,9 +48,7 @@ async def test_a_store_that_cannot_be_written_sends_nothing(
     """H-D3: before sending, nothing is sent (73); the valid token is still good."""
     full = FullStore(store)
     full.full = True
-    async with TokenManager(
-        store=full, http=http, custody=custody, clock=clock, uptime=clock.uptime
-    ) as manager:
+    async with managing(store=full) as manager:
         clock.now = DUE
         assert access_of(await manager.get("default")) == access_of(saved)
         clock.now = EXPIRED
@@ -61,8 +60,7 @@ async def test_a_store_that_cannot_be_written_sends_nothing(
 
 async def test_nor_is_a_token_sent_again_that_was_sent_before(
     store: SealedStore,
-    http: Http,
-    custody: Custody,
+    managing: Callable[..., TokenManager],
     clock: Clock,
     saved: Credential,
     server: Server,
@@ -72,9 +70,7 @@ async def test_nor_is_a_token_sent_again_that_was_sent_before(
     full = FullStore(store)
     full.full = True
     clock.now = EXPIRED
-    async with TokenManager(
-        store=full, http=http, custody=custody, clock=clock, uptime=clock.uptime
-    ) as manager:
+    async with managing(store=full) as manager:
         with pytest.raises(StoreUnwritable):
             await manager.get("default")
     assert server.received == []
@@ -88,8 +84,7 @@ async def fill_while_sending(full: FullStore, gate: Gate) -> None:
 
 async def test_tokens_that_cannot_be_saved_are_used_and_saved_later(
     store: SealedStore,
-    http: Http,
-    custody: Custody,
+    managing: Callable[..., TokenManager],
     clock: Clock,
     saved: Credential,
     server: Server,
@@ -99,14 +94,7 @@ async def test_tokens_that_cannot_be_saved_are_used_and_saved_later(
     full, gate, warnings = FullStore(store), Gate(document(token_answer(1))), list[str]()
     server.on(TOKEN, gate)
     clock.now = EXPIRED
-    manager = TokenManager(
-        store=full,
-        http=http,
-        custody=custody,
-        clock=clock,
-        uptime=clock.uptime,
-        warn=warnings.append,
-    )
+    manager = managing(store=full, warn=warnings.append)
     async with manager, anyio.create_task_group() as tasks:
         tasks.start_soon(fill_while_sending, full, gate)
         for _ in range(3):
@@ -123,8 +111,7 @@ async def test_tokens_that_cannot_be_saved_are_used_and_saved_later(
 @pytest.mark.parametrize("in_time", [True, False])
 async def test_a_last_try_to_save_is_made_at_the_end(
     store: SealedStore,
-    http: Http,
-    custody: Custody,
+    managing: Callable[..., TokenManager],
     clock: Clock,
     saved: Credential,
     server: Server,
@@ -136,14 +123,7 @@ async def test_a_last_try_to_save_is_made_at_the_end(
     full, gate, warnings = FullStore(store), Gate(document(token_answer(1))), list[str]()
     server.on(TOKEN, gate)
     clock.now = EXPIRED
-    manager = TokenManager(
-        store=full,
-        http=http,
-        custody=custody,
-        clock=clock,
-        uptime=clock.uptime,
-        warn=warnings.append,
-    )
+    manager = managing(store=full, warn=warnings.append)
     async with manager, anyio.create_task_group() as tasks:
         tasks.start_soon(fill_while_sending, full, gate)
         results = await manager.renew_all(["default"])
@@ -156,8 +136,7 @@ async def test_a_last_try_to_save_is_made_at_the_end(
 
 async def test_tokens_kept_in_memory_give_way_to_a_new_sign_in(
     store: SealedStore,
-    http: Http,
-    custody: Custody,
+    managing: Callable[..., TokenManager],
     clock: Clock,
     saved: Credential,
     server: Server,
@@ -167,7 +146,7 @@ async def test_tokens_kept_in_memory_give_way_to_a_new_sign_in(
     clock.now = EXPIRED
     new = custody_of(Ear()).take("refresh-of-a-new-sign-in", "refresh-token")
     signed_in = replace(saved, tokens=replace(saved.tokens, refresh=new, issued_at=EXPIRED))
-    manager = TokenManager(store=full, http=http, custody=custody, clock=clock, uptime=clock.uptime)
+    manager = managing(store=full)
     async with manager, anyio.create_task_group() as tasks:
         tasks.start_soon(fill_while_sending, full, gate)
         await manager.get("default")
@@ -188,8 +167,7 @@ def test_new_tokens_are_neither_refused_nor_in_doubt() -> None:
 
 async def test_another_default_site_chosen_meanwhile_survives_with_the_new_tokens(
     store: SealedStore,
-    http: Http,
-    custody: Custody,
+    managing: Callable[..., TokenManager],
     clock: Clock,
     saved: Credential,
     server: Server,
@@ -198,14 +176,7 @@ async def test_another_default_site_chosen_meanwhile_survives_with_the_new_token
     gate, warnings = Gate(document(token_answer(1))), list[str]()
     server.on(TOKEN, gate)
     clock.now = EXPIRED
-    manager = TokenManager(
-        store=store,
-        http=http,
-        custody=custody,
-        clock=clock,
-        uptime=clock.uptime,
-        warn=warnings.append,
-    )
+    manager = managing(store=store, warn=warnings.append)
     async with manager, anyio.create_task_group() as tasks:
         tasks.start_soon(manager.get, "default")
         await gate.reached()

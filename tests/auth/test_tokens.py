@@ -272,12 +272,10 @@ class AtHand(FullStore):
 
 
 async def test_a_fresh_token_that_is_at_hand_is_not_read(
-    store: SealedStore, http: Http, custody: Custody, clock: Clock, saved: Credential
+    store: SealedStore, managing: Callable[..., TokenManager], saved: Credential
 ) -> None:
     at_hand = AtHand(store, saved)
-    async with TokenManager(
-        store=at_hand, http=http, custody=custody, clock=clock, uptime=clock.uptime
-    ) as manager:
+    async with managing(store=at_hand) as manager:
         assert await manager.get("default") is saved
         assert at_hand.reads == 0
         with pytest.raises(AuthRequired):
@@ -286,9 +284,7 @@ async def test_a_fresh_token_that_is_at_hand_is_not_read(
 
 async def test_tokens_that_could_not_be_saved_come_before_what_is_at_hand(
     store: SealedStore,
-    http: Http,
-    custody: Custody,
-    clock: Clock,
+    managing: Callable[..., TokenManager],
     saved: Credential,
     server: Server,
 ) -> None:
@@ -296,9 +292,7 @@ async def test_tokens_that_could_not_be_saved_come_before_what_is_at_hand(
     at_hand = AtHand(store, saved)
     gate = Gate(document(token_answer(1)))
     server.on(TOKEN, gate)
-    async with TokenManager(
-        store=at_hand, http=http, custody=custody, clock=clock, uptime=clock.uptime
-    ) as manager:
+    async with managing(store=at_hand) as manager:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(partial(manager.renew, "default", force=True))
             await gate.reached()
@@ -478,14 +472,16 @@ async def test_the_old_tokens_are_dead_and_the_new_ones_work(
 
 
 async def test_a_valid_token_does_not_wait_for_a_hanging_renewal(
-    tmp_path: Path, http: Http, custody: Custody, clock: Clock, saved: Credential, server: Server
+    managing: Callable[..., TokenManager],
+    tmp_path: Path,
+    clock: Clock,
+    saved: Credential,
+    server: Server,
 ) -> None:
     """H-D8: neither at once nor at the end of the command."""
     clock.now = DUE
     patient = store_at(tmp_path, lock_seconds=3600)
-    manager = TokenManager(
-        store=patient, http=http, custody=custody, clock=clock, uptime=clock.uptime
-    )
+    manager = managing(store=patient)
     with anyio.fail_after(60):
         async with store_at(tmp_path).lease("default"), manager:
             assert access_of(await manager.get("default")) == access_of(saved)
@@ -493,18 +489,12 @@ async def test_a_valid_token_does_not_wait_for_a_hanging_renewal(
 
 
 async def test_an_expired_token_waits_for_a_hanging_renewal_and_names_its_process(
-    tmp_path: Path, http: Http, custody: Custody, clock: Clock, saved: Credential
+    managing: Callable[..., TokenManager], tmp_path: Path, clock: Clock, saved: Credential
 ) -> None:
     """H-D8."""
     del saved
     clock.now = EXPIRED
-    manager = TokenManager(
-        store=store_at(tmp_path, lock_seconds=0.2),
-        http=http,
-        custody=custody,
-        clock=clock,
-        uptime=clock.uptime,
-    )
+    manager = managing(store=store_at(tmp_path, lock_seconds=0.2))
     async with store_at(tmp_path).lease("default"), manager:
         with pytest.raises(Busy) as caught:
             await manager.get("default")
@@ -605,15 +595,17 @@ async def test_an_error_in_the_body_comes_out_as_it_is(
 
 
 async def test_an_error_in_the_body_does_not_wait_for_what_has_not_begun(
-    tmp_path: Path, http: Http, custody: Custody, clock: Clock, saved: Credential, server: Server
+    managing: Callable[..., TokenManager],
+    tmp_path: Path,
+    clock: Clock,
+    saved: Credential,
+    server: Server,
 ) -> None:
     """A renewal that nobody waits for any more gives up its place in the queue."""
     del saved
     clock.now = EXPIRED
     patient = store_at(tmp_path, lock_seconds=3600)
-    manager = TokenManager(
-        store=patient, http=http, custody=custody, clock=clock, uptime=clock.uptime
-    )
+    manager = managing(store=patient)
 
     async def command() -> None:
         async with store_at(tmp_path).lease("default"), manager:
@@ -627,15 +619,13 @@ async def test_an_error_in_the_body_does_not_wait_for_what_has_not_begun(
 
 
 async def test_who_waits_from_outside_is_told_that_the_command_ended(
-    tmp_path: Path, http: Http, custody: Custody, clock: Clock, saved: Credential
+    managing: Callable[..., TokenManager], tmp_path: Path, clock: Clock, saved: Credential
 ) -> None:
     del saved
     clock.now = EXPIRED
     watched = FullStore(store_at(tmp_path, lock_seconds=3600))
     lease, leasing = watched.lease, anyio.Event()
-    manager = TokenManager(
-        store=watched, http=http, custody=custody, clock=clock, uptime=clock.uptime
-    )
+    manager = managing(store=watched)
     waiting: list[asyncio.Task[Credential]] = []
 
     def noted(profile: str) -> AbstractAsyncContextManager[None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,6 +16,7 @@ from tests.cli.console import request_count
 from tests.oauth.servers import document, status
 from tests.rigs.surroundings import fake_browser
 from tests.vault.samples import REFRESH, SECRETS, Ear, custody_of, store_at
+from twg.auth.ages import this_uptime
 from twg.auth.tokens import TokenManager
 from twg.http import Http
 from twg.upkeep import record
@@ -304,6 +307,24 @@ def test_tokens_that_could_not_be_saved_are_a_failure(
 def test_what_a_run_has_to_do(now: float, changes: dict[str, Any], wanted: bool) -> None:  # noqa: FBT001 - a table's column
     credential = credential_at(AWAY, **changes)
     assert is_wanted(credential.summary, credential.tokens.issued_at + now) is wanted
+
+
+@pytest.mark.skipif(this_uptime().boot_id is None, reason="no run of this machine has a name")
+@pytest.mark.parametrize(("age", "renewed"), [(DUE, 1), (0.0, 0)], ids=["back", "ahead"])
+def test_a_wall_clock_that_was_set_since_makes_nothing_due_or_not(
+    console: Console, sandbox: SandboxHandle, age: float, renewed: int
+) -> None:
+    """H-D6: here by as much as would make the one look fresh and the other due."""
+    known = console.sign_in(sandbox, age=DUE - age)
+    uptime = this_uptime()
+    tokens = replace(known.tokens, boot_id=uptime.boot_id, issued_boottime=uptime.now() - age)
+    save = store_at(console.root).save
+    anyio.run(partial(save, replace(known, tokens=tokens), expected=None))
+    before = renewals(sandbox)
+
+    console.twg("upkeep", "run")
+
+    assert renewals(sandbox) - before == renewed
 
 
 def test_what_cannot_be_renewed_is_told_once_it_is_over(console: Console) -> None:

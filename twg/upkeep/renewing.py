@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 import anyio
 
 from guard.errors import GuardError
+from twg.auth.ages import this_uptime
 from twg.errors import StoreUnwritable, TwgError
 
 if TYPE_CHECKING:
@@ -99,7 +100,9 @@ async def run_once(
     """
     started = clock()
     header = await store.summaries()
-    wanted = [name for name, one in header.profiles.items() if is_wanted(one, started)]
+    wanted = [
+        name for name, one in header.profiles.items() if is_wanted(_dated(one, clock), started)
+    ]
     ends: dict[str, Credential | Trouble | None] = {}
     if wanted:
         async with tokens() as manager:
@@ -122,6 +125,12 @@ def is_wanted(summary: CredentialSummary, now: float) -> bool:
         return False
     # Issued in the future: the clock was set back since, so nobody knows how old it is.
     return now >= summary.due_at - AHEAD_SECONDS or now < summary.issued_at - _SKEW
+
+
+def _dated(summary: CredentialSummary, clock: Callable[[], float]) -> CredentialSummary:
+    """Return it with its times told by the clock that nobody sets, where they can be."""
+    uptime = this_uptime()
+    return summary.on_clock(clock(), uptime.now(), uptime.boot_id)
 
 
 async def _renew(
@@ -148,7 +157,7 @@ async def _renew_one(
 ) -> Credential | None:
     """Return the renewed credential; None if another one was faster, or it has been removed."""
     credential = await store.read(profile)
-    if credential is None or not is_wanted(credential.summary, clock()):
+    if credential is None or not is_wanted(_dated(credential.summary, clock), clock()):
         return None
     # Forced, for it may not be due yet; with what was seen, so that whoever waits for another's
     # renewal takes that one.
