@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import sys
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,7 @@ from guard.errors import SecretRefused
 from guard.shapes import decodings, find, looks_like, mentions_secret, names_secret, shapes_in
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from guard.secret import Secret
     from guard.shapes import Shape
@@ -233,11 +234,14 @@ def _split_over(words: Sequence[str]) -> Shape | None:
 
 def _narrowest(words: Sequence[str]) -> Sequence[str]:
     """Return the fewest neighbours of `words` that hold a secret between them."""
-    while _split_over(words[1:]):
-        words = words[1:]
-    while _split_over(words[:-1]):
-        words = words[:-1]
-    return words
+    words = words[_most(lambda cut: words[cut:], len(words)) :]
+    return words[: len(words) - _most(lambda cut: words[: len(words) - cut], len(words))]
+
+
+def _most(less: Callable[[int], Sequence[str]], words: int) -> int:
+    """Return how many words can go so that `less` of them still hold a secret."""
+    # By halves: whoever gives ten thousand names of files does not wait.
+    return bisect_left(range(words + 1), True, key=lambda cut: not _split_over(less(cut))) - 1  # noqa: FBT003 - the first cut too many
 
 
 def _in_option(word: str, after: str, place: str) -> Iterator[Finding]:
