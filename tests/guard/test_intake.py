@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import copy
 import json
@@ -35,6 +36,10 @@ LOGIN = "YWxpY2VAZXhhbXBsZS5jb206b3BhcXVlMQ=="  # alice@example.com:opaque1
 PLAIN = "hunter2-hunter2"
 UUID = "b7a1c2d3-4e5f-6071-8293-a4b5c6d7e8f9"
 FAMILIES = frozenset({"twg", "atlassian", "jira", "confluence", "bitbucket", "acli"})
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def refused(*argv: str) -> SecretRefused:
@@ -78,6 +83,16 @@ def refused(*argv: str) -> SecretRefused:
         (["login", "--secr", PLAIN], "--secr"),
         (["login", "--api-k", PLAIN], "--api-k"),
         (["login", "--client-s", PLAIN], "--client-s"),
+        (["login", "--key", PLAIN], "--key"),
+        (["login", "--admin-key", PLAIN], "--admin-key"),
+        (["login", "--adminKey", PLAIN], "--adminKey"),
+        (["login", "--org_keys", PLAIN], "--org_keys"),
+        (["login", "--auth", PLAIN], "--auth"),
+        (["login", "--authorization", PLAIN], "--authorization"),
+        (["login", "--bearer", PLAIN], "--bearer"),
+        (["login", "--cookie", PLAIN], "--cookie"),
+        (["login", "--creds", PLAIN], "--creds"),
+        (["login", "--code", PLAIN], "--code"),
         (["login", "--", "--token", PLAIN], "--token"),
         (["login", "-t", PLAIN], "-t"),
         (["login", f"-t{PLAIN}"], "-t"),
@@ -100,6 +115,12 @@ def refused(*argv: str) -> SecretRefused:
         (["api", "jira", "/", f"-Hauthorization:{PLAIN}"], "the authorization header"),
         (["api", "jira", "/", f"--header=Cookie: a={PLAIN}"], "the Cookie header"),
         (["api", "jira", "/", "-H", "X-Api-Key: x"], "X-Api-Key"),
+        (["api", "jira", "/", f"-H=Authorization:{PLAIN}"], "the Authorization header"),
+        (["api", "jira", "/", f"--header=X-Auth: {PLAIN}"], "argument 4"),
+        (["api", "jira", "/", "-H", f"X-Session-Id: {PLAIN}"], "argument 5"),
+        (["login", f"alice:{PLAIN}@example.com"], "argument 2"),
+        (["login", f"--email=alice:{PLAIN}@example.com"], "argument 2"),
+        (["login", "https://q7Zr2Wm9kq7Zr2Wm9@bitbucket.org/w/r"], "argument 2"),
         (["api", "jira", f"Authorization: {PLAIN}"], "the Authorization header"),
         (["-H", "Authorization:", "Bearer", PLAIN], "the Authorization header"),
     ],
@@ -126,6 +147,8 @@ def test_what_is_named_like_a_secret_is_refused_and_named(argv: list[str], name:
         (["api", "jira", "/", "-H", f"X: {TOKEN}"], "argument 5"),
         (["api", "jira", "".join(f"%{ord(c):02X}" for c in TOKEN)], "argument 3"),
         (["api", "jira", TOKEN[:5] + "'" + TOKEN[5:]], "argument 3"),
+        (["api", "jira", encoded(encoded(TOKEN))], "argument 3"),
+        (["api", "jira", encoded(TOKEN.encode().hex())], "argument 3"),
         (["api", "jira", TOKEN[:5] + " " + TOKEN[5:]], "argument 3"),
         (["api", "jira", f"@{TOKEN}"], "argument 3"),
         (["api", "jira", TOKEN[:9], TOKEN[9:]], "the command line"),
@@ -190,6 +213,12 @@ def test_it_says_what_the_value_looks_like(argv: list[str], looks_like: str | No
         ["api", "jira", "/", "-fpassword_hint=none", "-f", "summary=Password:", "reset2024"],
         ["search", "password", "token", "secret"],
         ["feedback", "token: it is not asked for"],
+        ["feedback", "see https://alice-and-bob-2024@bitbucket.org/w/r, git@bitbucket.org:w/r.git"],
+        ["feedback", "alice:bob@example.com wrote at 12:30@home.example.com"],
+        ["api", "jira", "/", "--issue-key", "HAR-1", "--project-key=HAR", "--public-key", "x"],
+        ["api", "jira", "/", "-H", "Idempotency-Key: 7", "-H", "X-Author: alice"],
+        ["api", "jira", "/", "-H=Accept: text/html", "--turkey", "--authors", "--no-auth"],
+        ["api", "jira", "/", "-F", "code=200", "-F", "session=spring", "keyring", "file"],
         ["feedback", "the token prompt: 3 of 5 people do not see it"],
         ["login", "--", "@words.txt"],
         ["guard", "scan", "@types/node", "/home/alice/.bash_history"],
@@ -260,6 +289,8 @@ EXPOSED: list[tuple[list[str], list[str]]] = [
     (["login", f"--token-{PLAIN}"], [f"--token-{PLAIN}"]),
     (["login", f"--profile={TOKEN}"], [TOKEN, f"--profile={TOKEN}"]),
     (["-u", f"alice:{PLAIN}"], [PLAIN, f"alice:{PLAIN}"]),
+    (["login", f"alice:{PLAIN}@example.com"], [PLAIN, f"alice:{PLAIN}@example.com"]),
+    (["login", "--key", PLAIN], [PLAIN]),
     (["-H", f"Authorization: Bearer {PLAIN}"], [PLAIN, f"Bearer {PLAIN}"]),
     (["-H", f"X-Api-Key: {PLAIN}"], [PLAIN]),
     (["api", "jira", f"/me?a=b&token={PLAIN}&x=1"], [PLAIN, f"/me?a=b&token={PLAIN}&x=1"]),
@@ -378,6 +409,8 @@ def test_a_variable_named_like_one_of_our_secrets_is_found(name: str) -> None:
         ("NOTE", LOGIN),
         ("NOTE", f"Basic {LOGIN}"),
         ("GITHUB_TOKEN", OWN_JWT),
+        ("TWG_SETTINGS", f'{{"token": "{PLAIN}"}}'),
+        ("JIRA_JAVA_OPTS", f"-Dpassword={PLAIN}"),
     ],
 )
 def test_a_value_like_one_of_our_secrets_is_found_under_any_name(name: str, value: str) -> None:
