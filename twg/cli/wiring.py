@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, TextIO
 
-from guard import agents, intake, logs
+from guard import agents, intake, logs, process
 from guard.errors import HumanRequired, SecretRefused, TerminalRequired
 from twg import settings as settings_module
 from twg.cli.output import Output
@@ -114,6 +114,7 @@ class Wiring:
         try:
             refuse_outgoing(parts, scrubber=self.scrubber)
         except SecretRefused as error:
+            process.hide_arguments(self.argv)
             self.note_refusal(error)
             raise
 
