@@ -136,13 +136,23 @@ class TerminalRequired(GuardError):
 
     Attributes:
         reason: What is missing, in words.
+        overheard: Whether somebody else got a part of what was typed.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, overheard: bool = False) -> None:
         self.reason = reason
+        self.overheard = overheard
         super().__init__(f"this needs a terminal of your own: {reason}.")
 
-    remedy = "Run it yourself in a terminal window."
+    @property
+    def remedy(self) -> str:  # type: ignore[override]  # a property of this type's facts
+        """What to do now."""
+        if self.overheard:
+            return (
+                "It has a part of what you typed: revoke that secret and make a new one, then run "
+                "the command in a terminal window that nothing else reads."
+            )
+        return "Run it yourself in a terminal window."
 
 
 class HumanRequired(GuardError):
