@@ -42,7 +42,7 @@ _ABBREVIATIONS: Final = {
 # What it is called elsewhere, as whole names.
 _CALLED: Final = frozenset(
     {
-        *("auth", "authorization", "auth-code", "authorization-code", "basic", "basic-auth"),
+        *("auth", "authorization", "auth-code", "authorization-code", "basic-auth"),
         *("bearer", "code", "cookie", "cookies", "cred", "creds", "oauth", "otp", "pin", "pw"),
         *("secrets", "session", "tokens", "totp", "userpass"),
     }

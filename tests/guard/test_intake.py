@@ -217,7 +217,7 @@ def test_it_says_what_the_value_looks_like(argv: list[str], looks_like: str | No
         ["feedback", "alice:bob@example.com wrote at 12:30@home.example.com"],
         ["api", "jira", "/", "--issue-key", "HAR-1", "--project-key=HAR", "--public-key", "x"],
         ["api", "jira", "/", "-H", "Idempotency-Key: 7", "-H", "X-Author: alice"],
-        ["api", "jira", "/", "-H=Accept: text/html", "--turkey", "--authors", "--no-auth"],
+        ["api", "jira", "/", "-H=Accept: text/html", "--turkey", "--authors", "--basic"],
         ["api", "jira", "/", "-F", "code=200", "-F", "session=spring", "keyring", "file"],
         ["feedback", "the token prompt: 3 of 5 people do not see it"],
         ["login", "--", "@words.txt"],
