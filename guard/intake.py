@@ -351,8 +351,8 @@ def _in_value(word: str, place: str) -> Iterator[Finding]:
 
 def _looks_like_inside(word: str) -> Shape | None:
     """Return the shape of a secret that was encoded twice over."""
-    shapes = (looks_like(decoded) for decoded in decodings(word) if decoded.strip())
-    return next(filter(None, shapes), None)
+    decoded = "\n".join(decodings(word)).strip()
+    return looks_like(decoded) if decoded else None
 
 
 def _shown(name: str, place: str) -> str:
