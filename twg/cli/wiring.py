@@ -294,8 +294,8 @@ class Wiring:
             "redirect-url",
             what="address that your browser was sent to",
             notes=[
-                "Signed in, but the browser shows an error? It is on another machine, then. Copy",
-                "the address it shows and paste it here; it is hidden, for it holds a code.",
+                "Signed in, but the browser shows an error? It is on another machine, then.",
+                "Copy the address it shows and paste it here; it is hidden, for it holds a code.",
                 "The code goes to the server that sent you there, once, and is not kept.",
             ],
             seconds=self.settings.wait_seconds,
