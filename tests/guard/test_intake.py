@@ -214,7 +214,7 @@ def test_it_says_what_the_value_looks_like(argv: list[str], looks_like: str | No
         ["search", "password", "token", "secret"],
         ["feedback", "token: it is not asked for"],
         ["feedback", "see https://alice-and-bob-2024@bitbucket.org/w/r, git@bitbucket.org:w/r.git"],
-        ["feedback", "alice:bob@example.com wrote at 12:30@home.example.com"],
+        ["feedback", "alice:bobby@example.com wrote at 12:30@home.example.com"],
         ["api", "jira", "/", "--issue-key", "HAR-1", "--project-key=HAR", "--public-key", "x"],
         ["api", "jira", "/", "-H", "Idempotency-Key: 7", "-H", "X-Author: alice"],
         ["api", "jira", "/", "-H=Accept: text/html", "--turkey", "--authors", "--basic"],
