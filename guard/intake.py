@@ -72,6 +72,7 @@ _PAIR: Final = r"([A-Za-z0-9_.\[\]-]{1,64})=(?!https?://[^\s@]*$)(\S.*)"
 _HEADER: Final = r"\s*([A-Za-z0-9-]{1,64}):\s*(\S.*)"
 # Shorter words stand in too many places where they are no secret.
 _SHORTEST: Final = 4
+_SMALLEST: Final = len("://:x@")
 _SHORTEST_MIXED: Final = 8
 
 # Other programs' variables; every developer has some, and may sign in here all the same.
@@ -342,6 +343,9 @@ def _in_pairs(word: str, place: str) -> Iterator[Finding]:
 
 
 def _in_value(word: str, place: str) -> Iterator[Finding]:
+    # Shorter words hold no shape, and most words are short.
+    if len(word) < _SMALLEST:
+        return
     if shape := looks_like(word) or _looks_like_inside(word):
         option, _, given = word.partition("=")
         named = given and option.startswith("--")
@@ -367,7 +371,8 @@ def _shown(name: str, place: str) -> str:
 def _in_variable(name: str, value: str, families: Collection[str]) -> Finding | None:
     if not value.strip():
         return None
-    shape = next((s for s in shapes_in(value) if _concerns(s, name, value, families)), None)
+    shapes = shapes_in(value) if len(value) >= _SMALLEST else ()
+    shape = next((s for s in shapes if _concerns(s, name, value, families)), None)
     if shape is None and not (_is_of(name, families) and mentions_secret(name)):
         return None
     showable = re.fullmatch(_SHOWABLE_VARIABLE, name) and looks_like(name) is None

@@ -173,6 +173,7 @@ def test_what_looks_like_a_secret_is_refused_anywhere(argv: list[str], name: str
         (["-H", "Basic", LOGIN], "an e-mail address and its token in base64"),
         (["Authorization:", "Basic", "YWxpY2U6aHVudGVyMg=="], "a login for HTTP Basic "),
         (["login", "https://a:b@example.com"], "credentials in a URL"),
+        (["login", "://:x@"], "credentials in a URL"),
         (["login", JWT], "a JSON web token"),
     ],
 )
