@@ -73,7 +73,9 @@ class SecretRefused(GuardError):
             return f"refused: the environment variable {self.name} holds a secret{shape}."
         if self.way == "request":
             return f"refused: {self.name} of the request holds a secret{shape}. Nothing was sent."
-        return f"refused: {self.name} carries a secret{shape}. Its value was not used."
+        is_field = not self.name.startswith(("-", "argument ", "the "))
+        name = f"`{self.name}`" if is_field else self.name
+        return f"refused: {name} carries a secret{shape}. Its value was not used."
 
     @property
     def remedy(self) -> str:  # type: ignore[override]  # a property of this type's facts

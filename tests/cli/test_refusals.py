@@ -194,7 +194,7 @@ def test_in_text_the_refusal_says_what_to_do(console: Console) -> None:
     [
         (["feedback", "--", "--pat"], "--pat carries a secret. "),
         (["feedback", "--", TOKEN], "argument 3 carries a secret (it looks like an Atlassian API "),
-        (["feedback", "--", "token=hunter2"], "token carries a secret. "),
+        (["feedback", "--", "token=hunter2"], "`token` carries a secret. "),
     ],
 )
 def test_a_false_alarm_names_itself_and_says_how_to_go_on(
