@@ -13,6 +13,7 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -26,6 +27,9 @@ from guard.intake import (
     refuse_stdin,
     secrets_in_environment,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TOKEN = "ATATT3xFfGF0" + "kq7Zr2Wm9" * 8 + "=1A2B3C4D"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
@@ -350,6 +354,47 @@ def test_any_words_are_looked_at_without_a_fault(argv: list[str]) -> None:
     """NUL and what cannot be decoded included."""
     with contextlib.suppress(SecretRefused):
         refuse_arguments(argv)
+
+
+TOKENS = st.text("ABCDEFGHJKabcdefghjk0123456789_-", min_size=40, max_size=120).map(
+    lambda rest: f"ATATT3xFfGF0{rest}"
+)
+WORDS = st.sampled_from(["api", "jira", "/rest/api/3/myself", "--site", "-o", "json", "--", "a=b"])
+WRAPPED: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "option": "--site={}".format,
+    "short option": "-X{}".format,
+    "field": "k={}".format,
+    "query": "/me?a=b&q={}&c=d".format,
+    "path": "/rest/{}/x".format,
+    "url": "https://x-token-auth:{}@bitbucket.org/w/r".format,
+    "json": '{{"a": ["{}"]}}'.format,
+    "file": "@{}".format,
+    "percent": lambda token: "".join(f"%{ord(each):02x}" for each in token),
+    "escapes": lambda token: "".join(f"\\u{ord(each):04x}" for each in token),
+    "entities": lambda token: "".join(f"&#{ord(each)};" for each in token),
+    "base64": encoded,
+    "base64 of a login": lambda token: encoded(f"alice@example.com:{token}"),
+    "hex": lambda token: token.encode().hex(),
+    "quotes": lambda token: f"{token[:7]}''{token[7:]}",
+    "no width": "\u200b".join,
+}
+
+
+@settings(deadline=None)  # a busy machine is no fault
+@given(
+    TOKENS, st.sampled_from([*WRAPPED]), st.lists(WORDS, max_size=4), st.lists(WORDS, max_size=4)
+)
+def test_a_token_is_refused_in_any_wrapping_among_any_words(
+    token: str, how: str, before: list[str], behind: list[str]
+) -> None:
+    """H-A2: the word is held, and nothing of it is told."""
+    word = WRAPPED[how](token)
+    error = refused(*before, word, *behind)
+    held = [value.reveal("compare in a test") for value in error.values]
+    assert any(each in word and len(each) >= len(token) for each in held)
+    told = f"{error} {error!r} {error.remedy}"
+    assert not any(token[start : start + 8] in told for start in range(len(token) - 8))
 
 
 def test_words_that_cannot_be_decoded_hide_nothing() -> None:
