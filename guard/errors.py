@@ -73,7 +73,9 @@ class SecretRefused(GuardError):
             return f"refused: the environment variable {self.name} holds a secret{shape}."
         if self.way == "request":
             return f"refused: {self.name} of the request holds a secret{shape}. Nothing was sent."
-        return f"refused: {self.name} carries a secret{shape}. Its value was not used."
+        is_field = not self.name.startswith(("-", "argument ", "the "))
+        name = f"`{self.name}`" if is_field else self.name
+        return f"refused: {name} carries a secret{shape}. Its value was not used."
 
     @property
     def remedy(self) -> str:  # type: ignore[override]  # a property of this type's facts
@@ -136,13 +138,23 @@ class TerminalRequired(GuardError):
 
     Attributes:
         reason: What is missing, in words.
+        overheard: Whether somebody else got a part of what was typed.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, overheard: bool = False) -> None:
         self.reason = reason
+        self.overheard = overheard
         super().__init__(f"this needs a terminal of your own: {reason}.")
 
-    remedy = "Run it yourself in a terminal window."
+    @property
+    def remedy(self) -> str:  # type: ignore[override]  # a property of this type's facts
+        """What to do now."""
+        if self.overheard:
+            return (
+                "It has a part of what you typed: revoke that secret and make a new one, then run "
+                "the command in a terminal window that nothing else reads."
+            )
+        return "Run it yourself in a terminal window."
 
 
 class HumanRequired(GuardError):

@@ -39,16 +39,32 @@ _ABBREVIATIONS: Final = {
     "private-key": 9,
     "refresh-token": 9,
 }
+# What it is called elsewhere, as whole names.
+_CALLED: Final = frozenset(
+    {
+        *("auth", "authorization", "auth-code", "authorization-code", "basic-auth"),
+        *("bearer", "code", "cookie", "cookies", "cred", "creds", "oauth", "otp", "pin", "pw"),
+        *("secrets", "session", "tokens", "totp", "userpass"),
+    }
+)
+_KEY: Final = r"(?:.*-)?keys?|(?:admin|org|client)keys?"
+_OPEN_KEY: Final = r"(?:issue|project|public|sort)-?keys?"
 # As curl and others have it: token, password, key; and a login.
 _SHORT: Final = frozenset("tpk")
 _LOGIN_OPTIONS: Final = frozenset({"-u", "--user", "--username", "--auth"})
 _HEADER_OPTIONS: Final = frozenset({"-H", "--header", "--headers"})
 _SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
+_TELLING_IN_HEADER: Final = r"(?i)(?:.*-)?(?:auth|bearer|cookie|jwt|session(?:-id)?)"
 _SCHEMES: Final = frozenset({"basic", "bearer"})
 # A hyphen, and what editors and web pages make of it.
 _DASHES: Final = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 _OPTION: Final = rf"([{_DASHES}]{{1,3}})([A-Za-z0-9_.-]+)[=:\s]?"
 _SHOWABLE_NAME: Final = r"-{0,2}[A-Za-z][A-Za-z_-]{0,31}"
+# A login before a host, and a word before one that is no person's name.
+_USERINFO: Final = (
+    r"(?:^|[\s=,])[\w.%+-]{1,64}:(?=[^\s/@:]*[0-9])([^\s/@:]{4,256})@[\w-]+(?:\.[\w-]+)+"
+    r"|://(?=[^\s/?#@:]*[0-9])(?=[^\s/?#@:]*[a-z])(?=[^\s/?#@:]*[A-Z])([^\s/?#@:]{16,})@"
+)
 _ACCOUNT_ID: Final = r"[0-9]{1,10}:[0-9a-fA-F-]{36}"
 _QUERY_PAIR: Final = r"[?&;#]([A-Za-z0-9_.-]{1,64})=(?=([^&;#\s]+))"
 # An address is no secret: `--endpoint token=https://…` tells where tokens are had.
@@ -56,6 +72,7 @@ _PAIR: Final = r"([A-Za-z0-9_.\[\]-]{1,64})=(?!https?://[^\s@]*$)(\S.*)"
 _HEADER: Final = r"\s*([A-Za-z0-9-]{1,64}):\s*(\S.*)"
 # Shorter words stand in too many places where they are no secret.
 _SHORTEST: Final = 4
+_SMALLEST: Final = len("://:x@")
 _SHORTEST_MIXED: Final = 8
 
 # Other programs' variables; every developer has some, and may sign in here all the same.
@@ -212,7 +229,7 @@ def _in_arguments(argv: Sequence[str]) -> Iterator[Finding]:
         place = f"argument {position}"
         after = argv[position] if position < len(argv) else ""
         yield from _in_option(word, after, place)
-        yield from _in_login(word, before)
+        yield from _in_login(word, before, place)
         yield from _in_header(word, before, place)
         yield from _in_open_header(word, argv[position : position + 2])
         yield from _in_pairs(word, place)
@@ -250,7 +267,7 @@ def _in_option(word: str, after: str, place: str) -> Iterator[Finding]:
         return
     dashes, name = option.groups()
     value = word[option.end() :] or after
-    if names_secret(name) or _abbreviates(name):
+    if _names_secret_option(name):
         yield _finding(_shown(dashes + name, place), looks_like(value), value, word)
     elif dashes == "-" and name[0] in _SHORT:
         value = word[2:] or after
@@ -260,14 +277,19 @@ def _in_option(word: str, after: str, place: str) -> Iterator[Finding]:
         yield _finding(place, looks_like(value), value, word)
 
 
-def _abbreviates(name: str) -> bool:
-    begun = name.lower().replace("_", "-")
+def _names_secret_option(name: str) -> bool:
+    spelt = name.lower().replace("_", "-")
+    is_key = re.fullmatch(_KEY, spelt) and not re.fullmatch(_OPEN_KEY, spelt)
+    return names_secret(name) or spelt in _CALLED or bool(is_key) or _abbreviates(spelt)
+
+
+def _abbreviates(begun: str) -> bool:
     return any(
         len(begun) >= least and whole.startswith(begun) for whole, least in _ABBREVIATIONS.items()
     )
 
 
-def _in_login(word: str, before: str) -> Iterator[Finding]:
+def _in_login(word: str, before: str, place: str) -> Iterator[Finding]:
     option, value = before, word
     if word.startswith("--"):
         option, _, value = word.partition("=")
@@ -276,6 +298,8 @@ def _in_login(word: str, before: str) -> Iterator[Finding]:
     user, _, password = value.partition(":")
     if option in _LOGIN_OPTIONS and user and password and not re.fullmatch(_ACCOUNT_ID, value):
         yield _finding(option, None, password, value)
+    for userinfo in re.finditer(_USERINFO, word):
+        yield _finding(place, None, userinfo[1] or userinfo[2], word)
 
 
 def _in_header(word: str, before: str, place: str) -> Iterator[Finding]:
@@ -283,14 +307,14 @@ def _in_header(word: str, before: str, place: str) -> Iterator[Finding]:
     if word.startswith("--header"):
         given, word = True, word.partition("=")[2]
     elif word.startswith("-H"):
-        given, word = True, word[2:]
+        given, word = True, word[2:].removeprefix("=")
     header = re.match(_HEADER, word)
     if header is None:
         return
     name, value = header.groups()
     if name.lower() in _SECRET_HEADERS:
         name = f"the {name} header"
-    elif given and mentions_secret(name):
+    elif given and (mentions_secret(name) or re.fullmatch(_TELLING_IN_HEADER, name)):
         name = _shown(name, place) if names_secret(name) else place
     else:
         return
@@ -319,11 +343,20 @@ def _in_pairs(word: str, place: str) -> Iterator[Finding]:
 
 
 def _in_value(word: str, place: str) -> Iterator[Finding]:
-    if shape := looks_like(word):
+    # Shorter words hold no shape, and most words are short.
+    if len(word) < _SMALLEST:
+        return
+    if shape := looks_like(word) or _looks_like_inside(word):
         option, _, given = word.partition("=")
         named = given and option.startswith("--")
         values = (given, word) if named else (word,)
         yield _finding(_shown(option, place) if named else place, shape, *values)
+
+
+def _looks_like_inside(word: str) -> Shape | None:
+    """Return the shape of a secret that was encoded twice over."""
+    decoded = "\n".join(decodings(word)).strip()
+    return looks_like(decoded) if decoded else None
 
 
 def _shown(name: str, place: str) -> str:
@@ -338,7 +371,8 @@ def _shown(name: str, place: str) -> str:
 def _in_variable(name: str, value: str, families: Collection[str]) -> Finding | None:
     if not value.strip():
         return None
-    shape = next((s for s in shapes_in(value) if _concerns(s, name, value, families)), None)
+    shapes = shapes_in(value) if len(value) >= _SMALLEST else ()
+    shape = next((s for s in shapes if _concerns(s, name, value, families)), None)
     if shape is None and not (_is_of(name, families) and mentions_secret(name)):
         return None
     showable = re.fullmatch(_SHOWABLE_VARIABLE, name) and looks_like(name) is None
@@ -350,6 +384,8 @@ def _concerns(shape: Shape, name: str, value: str, families: Collection[str]) ->
         return shape.issuer in families
     if shape.kind == "url-credentials":
         return _is_of(value, families)
+    if shape.kind == "named-secret":
+        return _is_of(name, families)
     if shape.kind not in _ANYBODYS:
         return False
     if any(_is_of(decoded, families) for decoded in decodings(value)):

@@ -72,7 +72,8 @@ class ControllingTerminal:
                 return os.read(self.source, _CHUNK)
             except BlockingIOError:
                 if sure and self._undisturbed:
-                    raise TerminalRequired("another program reads from it as well") from None
+                    reason = "another program reads from it as well"
+                    raise TerminalRequired(reason, overheard=True) from None
             except OSError:
                 return b""
 

@@ -219,7 +219,7 @@ async def test_before_it_asks_for_a_secret_it_says_what_becomes_of_it(
         assert f"It is shown, and made anew, at {place}" in shown
         await terminal.send_line(CLIENT_SECRET)
         assert await terminal.exit_status() == 0
-        assert terminal.screen().endswith("‹client-secret›")
+        assert terminal.screen().endswith("‹redacted:client-secret›")
 
 
 async def test_an_api_token_is_no_client_secret_of_atlassian(console: Console) -> None:

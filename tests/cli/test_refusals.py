@@ -194,7 +194,7 @@ def test_in_text_the_refusal_says_what_to_do(console: Console) -> None:
     [
         (["feedback", "--", "--pat"], "--pat carries a secret. "),
         (["feedback", "--", TOKEN], "argument 3 carries a secret (it looks like an Atlassian API "),
-        (["feedback", "--", "token=hunter2"], "token carries a secret. "),
+        (["feedback", "--", "token=hunter2"], "`token` carries a secret. "),
     ],
 )
 def test_a_false_alarm_names_itself_and_says_how_to_go_on(
@@ -257,6 +257,33 @@ def test_the_process_list_shows_nothing_of_it_any_more(console: Console) -> None
     assert done.returncode == 64
     assert "left: b'" in done.stdout
     assert WORD not in done.stdout
+
+
+ENDING = """
+import atexit, os, resource
+from twg.cli.main import main
+def told():
+    print("limits:", resource.getrlimit(resource.RLIMIT_CORE), oct(os.umask(0)))
+    print("left:", sorted({"SSLKEYLOGFILE", "ALL_PROXY"} & {*os.environ}))
+atexit.register(told)
+main()
+"""
+
+
+def test_a_real_process_closes_itself_first(console: Console) -> None:
+    """H-A1: no core, private files, and no variable that would turn a library on it."""
+    more = {"SSLKEYLOGFILE": str(console.root / "keys"), "ALL_PROXY": "http://127.0.0.1:9"}
+    line = 'umask 0; exec "$@"'
+    done = subprocess.run(
+        ["/bin/sh", "-c", line, "sh", sys.executable, "-c", ENDING, "--version"],
+        env=console.env | more,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "limits: (0, 0) 0o77\nleft: []\n" in done.stdout
 
 
 def test_a_file_of_arguments_is_a_word_and_not_opened(console: Console, tmp_path: Path) -> None:

@@ -527,7 +527,7 @@ def test_words_that_cannot_be_told_apart_are_cleaned_one_by_one(path: Path) -> N
     log = log_at(path, scrubber=scrubber)
     log.record("e", reason=f"a \n\x1e\n b {TOKEN}", profile="work")
     (record,) = records(path)
-    assert record["reason"] == "a \n\x1e\n b ‹access-token›"
+    assert record["reason"] == "a \n\x1e\n b ‹redacted:access-token›"
     assert record["profile"] == "work"
 
 

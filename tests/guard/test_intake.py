@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import copy
 import json
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -26,6 +28,9 @@ from guard.intake import (
     secrets_in_environment,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 TOKEN = "ATATT3xFfGF0" + "kq7Zr2Wm9" * 8 + "=1A2B3C4D"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
 OWN_JWT = (  # {"iss": "https://auth.atlassian.com"} in the middle
@@ -35,6 +40,10 @@ LOGIN = "YWxpY2VAZXhhbXBsZS5jb206b3BhcXVlMQ=="  # alice@example.com:opaque1
 PLAIN = "hunter2-hunter2"
 UUID = "b7a1c2d3-4e5f-6071-8293-a4b5c6d7e8f9"
 FAMILIES = frozenset({"twg", "atlassian", "jira", "confluence", "bitbucket", "acli"})
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def refused(*argv: str) -> SecretRefused:
@@ -78,6 +87,16 @@ def refused(*argv: str) -> SecretRefused:
         (["login", "--secr", PLAIN], "--secr"),
         (["login", "--api-k", PLAIN], "--api-k"),
         (["login", "--client-s", PLAIN], "--client-s"),
+        (["login", "--key", PLAIN], "--key"),
+        (["login", "--admin-key", PLAIN], "--admin-key"),
+        (["login", "--adminKey", PLAIN], "--adminKey"),
+        (["login", "--org_keys", PLAIN], "--org_keys"),
+        (["login", "--auth", PLAIN], "--auth"),
+        (["login", "--authorization", PLAIN], "--authorization"),
+        (["login", "--bearer", PLAIN], "--bearer"),
+        (["login", "--cookie", PLAIN], "--cookie"),
+        (["login", "--creds", PLAIN], "--creds"),
+        (["login", "--code", PLAIN], "--code"),
         (["login", "--", "--token", PLAIN], "--token"),
         (["login", "-t", PLAIN], "-t"),
         (["login", f"-t{PLAIN}"], "-t"),
@@ -100,6 +119,12 @@ def refused(*argv: str) -> SecretRefused:
         (["api", "jira", "/", f"-Hauthorization:{PLAIN}"], "the authorization header"),
         (["api", "jira", "/", f"--header=Cookie: a={PLAIN}"], "the Cookie header"),
         (["api", "jira", "/", "-H", "X-Api-Key: x"], "X-Api-Key"),
+        (["api", "jira", "/", f"-H=Authorization:{PLAIN}"], "the Authorization header"),
+        (["api", "jira", "/", f"--header=X-Auth: {PLAIN}"], "argument 4"),
+        (["api", "jira", "/", "-H", f"X-Session-Id: {PLAIN}"], "argument 5"),
+        (["login", f"alice:{PLAIN}@example.com"], "argument 2"),
+        (["login", f"--email=alice:{PLAIN}@example.com"], "argument 2"),
+        (["login", "https://q7Zr2Wm9kq7Zr2Wm9@bitbucket.org/w/r"], "argument 2"),
         (["api", "jira", f"Authorization: {PLAIN}"], "the Authorization header"),
         (["-H", "Authorization:", "Bearer", PLAIN], "the Authorization header"),
     ],
@@ -126,6 +151,8 @@ def test_what_is_named_like_a_secret_is_refused_and_named(argv: list[str], name:
         (["api", "jira", "/", "-H", f"X: {TOKEN}"], "argument 5"),
         (["api", "jira", "".join(f"%{ord(c):02X}" for c in TOKEN)], "argument 3"),
         (["api", "jira", TOKEN[:5] + "'" + TOKEN[5:]], "argument 3"),
+        (["api", "jira", encoded(encoded(TOKEN))], "argument 3"),
+        (["api", "jira", encoded(TOKEN.encode().hex())], "argument 3"),
         (["api", "jira", TOKEN[:5] + " " + TOKEN[5:]], "argument 3"),
         (["api", "jira", f"@{TOKEN}"], "argument 3"),
         (["api", "jira", TOKEN[:9], TOKEN[9:]], "the command line"),
@@ -150,6 +177,7 @@ def test_what_looks_like_a_secret_is_refused_anywhere(argv: list[str], name: str
         (["-H", "Basic", LOGIN], "an e-mail address and its token in base64"),
         (["Authorization:", "Basic", "YWxpY2U6aHVudGVyMg=="], "a login for HTTP Basic "),
         (["login", "https://a:b@example.com"], "credentials in a URL"),
+        (["login", "://:x@"], "credentials in a URL"),
         (["login", JWT], "a JSON web token"),
     ],
 )
@@ -190,6 +218,12 @@ def test_it_says_what_the_value_looks_like(argv: list[str], looks_like: str | No
         ["api", "jira", "/", "-fpassword_hint=none", "-f", "summary=Password:", "reset2024"],
         ["search", "password", "token", "secret"],
         ["feedback", "token: it is not asked for"],
+        ["feedback", "see https://alice-and-bob-2024@bitbucket.org/w/r, git@bitbucket.org:w/r.git"],
+        ["feedback", "alice:bobby@example.com wrote at 12:30@home.example.com"],
+        ["api", "jira", "/", "--issue-key", "HAR-1", "--project-key=HAR", "--public-key", "x"],
+        ["api", "jira", "/", "-H", "Idempotency-Key: 7", "-H", "X-Author: alice"],
+        ["api", "jira", "/", "-H=Accept: text/html", "--turkey", "--authors", "--basic"],
+        ["api", "jira", "/", "-F", "code=200", "-F", "session=spring", "keyring", "file"],
         ["feedback", "the token prompt: 3 of 5 people do not see it"],
         ["login", "--", "@words.txt"],
         ["guard", "scan", "@types/node", "/home/alice/.bash_history"],
@@ -260,6 +294,8 @@ EXPOSED: list[tuple[list[str], list[str]]] = [
     (["login", f"--token-{PLAIN}"], [f"--token-{PLAIN}"]),
     (["login", f"--profile={TOKEN}"], [TOKEN, f"--profile={TOKEN}"]),
     (["-u", f"alice:{PLAIN}"], [PLAIN, f"alice:{PLAIN}"]),
+    (["login", f"alice:{PLAIN}@example.com"], [PLAIN, f"alice:{PLAIN}@example.com"]),
+    (["login", "--key", PLAIN], [PLAIN]),
     (["-H", f"Authorization: Bearer {PLAIN}"], [PLAIN, f"Bearer {PLAIN}"]),
     (["-H", f"X-Api-Key: {PLAIN}"], [PLAIN]),
     (["api", "jira", f"/me?a=b&token={PLAIN}&x=1"], [PLAIN, f"/me?a=b&token={PLAIN}&x=1"]),
@@ -320,6 +356,47 @@ def test_any_words_are_looked_at_without_a_fault(argv: list[str]) -> None:
         refuse_arguments(argv)
 
 
+TOKENS = st.text("ABCDEFGHJKabcdefghjk0123456789_-", min_size=40, max_size=120).map(
+    lambda rest: f"ATATT3xFfGF0{rest}"
+)
+WORDS = st.sampled_from(["api", "jira", "/rest/api/3/myself", "--site", "-o", "json", "--", "a=b"])
+WRAPPED: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "option": "--site={}".format,
+    "short option": "-X{}".format,
+    "field": "k={}".format,
+    "query": "/me?a=b&q={}&c=d".format,
+    "path": "/rest/{}/x".format,
+    "url": "https://x-token-auth:{}@bitbucket.org/w/r".format,
+    "json": '{{"a": ["{}"]}}'.format,
+    "file": "@{}".format,
+    "percent": lambda token: "".join(f"%{ord(each):02x}" for each in token),
+    "escapes": lambda token: "".join(f"\\u{ord(each):04x}" for each in token),
+    "entities": lambda token: "".join(f"&#{ord(each)};" for each in token),
+    "base64": encoded,
+    "base64 of a login": lambda token: encoded(f"alice@example.com:{token}"),
+    "hex": lambda token: token.encode().hex(),
+    "quotes": lambda token: f"{token[:7]}''{token[7:]}",
+    "no width": "\u200b".join,
+}
+
+
+@settings(deadline=None)  # a busy machine is no fault
+@given(
+    TOKENS, st.sampled_from([*WRAPPED]), st.lists(WORDS, max_size=4), st.lists(WORDS, max_size=4)
+)
+def test_a_token_is_refused_in_any_wrapping_among_any_words(
+    token: str, how: str, before: list[str], behind: list[str]
+) -> None:
+    """H-A2: the word is held, and nothing of it is told."""
+    word = WRAPPED[how](token)
+    error = refused(*before, word, *behind)
+    held = [value.reveal("compare in a test") for value in error.values]
+    assert any(each in word and len(each) >= len(token) for each in held)
+    told = f"{error} {error!r} {error.remedy}"
+    assert not any(token[start : start + 8] in told for start in range(len(token) - 8))
+
+
 def test_words_that_cannot_be_decoded_hide_nothing() -> None:
     """H-A2."""
     undecodable = os.fsdecode(b"\xff\xfe")
@@ -378,6 +455,8 @@ def test_a_variable_named_like_one_of_our_secrets_is_found(name: str) -> None:
         ("NOTE", LOGIN),
         ("NOTE", f"Basic {LOGIN}"),
         ("GITHUB_TOKEN", OWN_JWT),
+        ("TWG_SETTINGS", f'{{"token": "{PLAIN}"}}'),
+        ("JIRA_JAVA_OPTS", f"-Dpassword={PLAIN}"),
     ],
 )
 def test_a_value_like_one_of_our_secrets_is_found_under_any_name(name: str, value: str) -> None:

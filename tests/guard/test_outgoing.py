@@ -66,6 +66,8 @@ def test_a_known_secret_does_not_leave(scrubber: Scrubber, form: str) -> None:
         ('{"client_secret": "opaque-value-1"}', "a value with a secret's name"),
         (f'{"x" * 100_000} "{TOKEN}"', "an Atlassian API token"),
         ("Bearer 7f3kq9zr2wm8xv5t", "a bearer token"),
+        (f'{TOKEN[:9]}""{TOKEN[9:]}', "an Atlassian API token"),
+        (" ".join(TOKEN), "an Atlassian API token"),
     ],
 )
 def test_what_looks_like_a_secret_does_not_leave(content: str | bytes, looks_like: str) -> None:

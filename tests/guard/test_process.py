@@ -167,10 +167,16 @@ print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), len(os.listdir("/proc/self/fd")) >
     assert run(program) == "0 True\n"
 
 
-CALLED = """
-import sys
+CALLED = f"""
+import ctypes, os, sys
 from pathlib import Path
-from guard.process import hide_arguments
+from guard.process import hide_arguments, hide_memory
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid({NOBODY})
+    os.setuid({NOBODY})
+if "hidden" in sys.argv:
+    hide_memory()
 before = Path("/proc/self/cmdline").read_bytes()
 hide_arguments(sys.argv[1:] if sys.argv[1] == "login" else ["login", "--token", "opaque"])
 after = Path("/proc/self/cmdline").read_bytes()
@@ -184,6 +190,7 @@ print(len(after) == len(before), after.rstrip(bytes(1)).split(bytes(1))[3:], sys
     [
         (["login", "--token", "opaque"], "[]"),
         (["login", "", "--token=opaque \udc80"], "[]"),
+        (["login", "--token", "opaque", "hidden"], "[]"),
         # Somebody else's command line, such as that of the program that runs us as a library.
         (["serve", "--token", "opaque"], "[b'serve', b'--token', b'opaque']"),
     ],

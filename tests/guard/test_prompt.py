@@ -656,6 +656,7 @@ async def test_another_reader_of_the_terminal_is_noticed(tmp_path: Path) -> None
         assert await comes_true(noticed, PATIENCE)
         assert (await run.ended(1))["error"] == "TerminalRequired"
         assert "another program reads from it" in run.notes()[-1]["message"]
+        assert "revoke that secret" in run.notes()[-1]["remedy"]
 
 
 # Refusals

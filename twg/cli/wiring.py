@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, TextIO
 
-from guard import agents, intake, logs
+from guard import agents, intake, logs, process
 from guard.errors import HumanRequired, SecretRefused, TerminalRequired
 from twg import settings as settings_module
 from twg.cli.output import Output
@@ -114,6 +114,7 @@ class Wiring:
         try:
             refuse_outgoing(parts, scrubber=self.scrubber)
         except SecretRefused as error:
+            process.hide_arguments(self.argv)
             self.note_refusal(error)
             raise
 
@@ -311,8 +312,8 @@ class Wiring:
             "redirect-url",
             what="address that your browser was sent to",
             notes=[
-                "Signed in, but the browser shows an error? It is on another machine, then. Copy",
-                "the address it shows and paste it here; it is hidden, for it holds a code.",
+                "Signed in, but the browser shows an error? It is on another machine, then.",
+                "Copy the address it shows and paste it here; it is hidden, for it holds a code.",
                 "The code goes to the server that sent you there, once, and is not kept.",
             ],
             seconds=self.settings.wait_seconds,
