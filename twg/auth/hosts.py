@@ -20,7 +20,7 @@ from twg.errors import NetworkError, TwgError, Unavailable
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-AT_ONCE: Final = 128
+AT_ONCE: Final = 200
 """How many renewals go to one host at once; each holds a connection and a lock."""
 
 _FIRST_REST: Final = 0.5
