@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 import anyio
 
 from twg.auth.ages import Ages, this_uptime
-from twg.auth.hosts import AT_ONCE, Hosts
+from twg.auth.hosts import Hosts, at_once
 from twg.auth.renewal import Renewer
 from twg.auth.safekeeping import Safekeeping
 from twg.auth.tasks import End
@@ -200,7 +200,7 @@ class TokenManager:
         """
         wanted = tuple(profiles)
         results: dict[str, Credential | TwgError] = {}
-        places = anyio.CapacityLimiter(AT_ONCE)
+        places = anyio.CapacityLimiter(at_once())
 
         async def one(profile: str) -> None:
             async with places:
