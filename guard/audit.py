@@ -406,14 +406,16 @@ def _lock_of(path: Path) -> Path:
 
 @contextlib.contextmanager
 def _locked(lock: LockFile, path: Path, patience: float) -> Iterator[None]:
+    stack = contextlib.ExitStack()
     try:
-        with lock.held(patience):
-            yield
+        stack.enter_context(lock.held(patience))
     except TimeoutError:
         holder = holder_of(_lock_of(path))
         who = "another process" if holder is None else f"process {holder}"
         problem = f"{who} has kept it locked for {patience:g} seconds"
         raise AuditBroken(path, problem) from None
+    with stack:
+        yield
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -280,3 +281,12 @@ async def test_one_lost_answer_does_not_fail_the_others(
     async with manager:
         results = await manager.renew_all(PROFILES)
     assert [each for each in results.values() if isinstance(each, Exception)] == []
+
+
+@pytest.mark.parametrize(("files", "renewals"), [(256, 64), (1024, 200), (3, 1), (-1, 200)])
+def test_where_few_files_may_be_open_fewer_renewals_are_under_way(
+    files: int, renewals: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """256 is what macOS allows at first; each renewal needs a connection and a lock."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    assert hosts.at_once() == renewals

@@ -11,6 +11,7 @@ import pytest
 from guard.audit import Actor, AuditLog, verify
 from guard.custody import Custody
 from guard.errors import UnsafeFile
+from guard.locks import release, take_now
 from guard.scrub import Scrubber
 from tests.auth.parts import EXPIRED, TOKEN, Gate, access_of, credential_at, stored, token_answer
 from tests.oauth.servers import document
@@ -128,6 +129,27 @@ async def test_h_g3_new_tokens_are_saved_though_nothing_can_be_recorded(
     assert events[-1] == "upkeep.run"
     assert verify(record, KEY) == len(records(record))
     assert access_of(renewed[0]) == "access-made-up-1" == access_of(await stored(store))
+
+
+async def test_a_record_that_another_process_keeps_locked_holds_up_no_event_loop(
+    store: SealedStore, http: Http, custody: Custody, clock: Clock, server: Server, record: Path
+) -> None:
+    """The wait for it is in a thread, before the token is sent."""
+    server.on(TOKEN, document(token_answer(1)))
+    clock.now = EXPIRED
+    manager = TokenManager(
+        store=store, http=http, custody=custody, clock=clock, uptime=clock.uptime
+    )
+    async with manager, anyio.create_task_group() as tasks:
+        lock = take_now(record.with_name("audit.jsonl.lock"))
+        assert lock is not None
+        tasks.start_soon(manager.get, "default")
+        # Were it held up, this would go on only once the wait has failed.
+        await anyio.wait_all_tasks_blocked()
+        assert server.received == []
+        release(lock)
+    assert len(server.received) == 1
+    assert access_of(await stored(store)) == "access-made-up-1"
 
 
 async def test_h_g3_a_sign_out_that_cannot_be_recorded_removes_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +24,14 @@ from tests.auth.parts import (
     token_answer,
 )
 from tests.oauth.servers import document
-from tests.vault.samples import Ear, custody_of
+from tests.vault.samples import Ear, custody_of, store_at
 from twg.auth.safekeeping import Successor
 from twg.auth.tokens import TokenManager
-from twg.errors import StoreUnwritable
+from twg.errors import Busy, StoreUnwritable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.auth.parts import Clock
     from tests.oauth.servers import Server
@@ -132,6 +134,103 @@ async def test_a_last_try_to_save_is_made_at_the_end(
     kept = plain((await stored(store)).tokens.refresh)
     assert kept == ("refresh-made-up-1" if in_time else "refresh-made-up-0")
     assert len(warnings) == (1 if in_time else 2)
+
+
+async def test_nobody_sends_the_spent_token_while_its_successor_is_in_memory_alone(
+    tmp_path: Path,
+    store: SealedStore,
+    http: Http,
+    custody: Custody,
+    clock: Clock,
+    saved: Credential,
+    server: Server,
+) -> None:
+    """H-D3, H-D8: others are told who has it, and our own renewals do not wait for themselves."""
+    del saved
+    full, gate = FullStore(store), Gate(document(token_answer(1)))
+    server.on(TOKEN, gate)
+    clock.now = EXPIRED
+    other = store_at(tmp_path, lock_seconds=0.0)
+    manager = TokenManager(store=full, http=http, custody=custody, clock=clock, uptime=clock.uptime)
+    async with manager, anyio.create_task_group() as tasks:
+        tasks.start_soon(fill_while_sending, full, gate)
+        kept = await manager.get("default")
+        with anyio.fail_after(60):
+            with pytest.raises(StoreUnwritable):
+                await manager.renew("default", force=True)
+            with pytest.raises(StoreUnwritable):
+                await manager.instead_of(kept)
+        with pytest.raises(Busy) as busy:
+            async with other.lease("default"):
+                pass
+        assert busy.value.holder == os.getpid()
+        full.full = False
+        assert access_of(await manager.get("default")) == "access-made-up-1"
+        async with other.lease("default"):
+            pass
+    assert len(server.received) == 1
+
+
+class HesitantStore(FullStore):
+    """A full store that says so only once somebody has looked what is in it."""
+
+    def __init__(self, store: SealedStore) -> None:
+        super().__init__(store)
+        self.looked_at = anyio.Event()
+        self.peek = self._peek
+
+    def _peek(self, profile: str) -> Credential | None:
+        self.looked_at.set()
+        return self._store.peek(profile)
+
+    async def prove_replaceable(self) -> None:
+        if self.full:
+            self.looked_at = anyio.Event()
+            await self.looked_at.wait()
+        await super().prove_replaceable()
+
+
+async def test_what_is_in_the_store_meanwhile_is_nobodys_newer_token(
+    store: SealedStore,
+    http: Http,
+    custody: Custody,
+    clock: Clock,
+    saved: Credential,
+    server: Server,
+) -> None:
+    """H-D3: it is the predecessor of what is in memory, though it is another one."""
+    del saved
+    full, gate = HesitantStore(store), Gate(document(token_answer(1)))
+    server.on(TOKEN, gate)
+    clock.now = EXPIRED
+    manager = TokenManager(store=full, http=http, custody=custody, clock=clock, uptime=clock.uptime)
+    async with manager, anyio.create_task_group() as tasks:
+        tasks.start_soon(fill_while_sending, full, gate)
+        kept = await manager.get("default")
+        with pytest.raises(StoreUnwritable):
+            await manager.instead_of(kept)
+
+
+async def test_what_could_not_be_saved_is_tried_again_though_nobody_asks_for_it(
+    store: SealedStore,
+    http: Http,
+    custody: Custody,
+    clock: Clock,
+    saved: Credential,
+    server: Server,
+) -> None:
+    """H-D3: and leaving does not wait for the next try."""
+    del saved
+    full, gate = FullStore(store), Gate(document(token_answer(1)))
+    server.on(TOKEN, gate)
+    clock.now = EXPIRED
+    manager = TokenManager(store=full, http=http, custody=custody, clock=clock, uptime=clock.uptime)
+    async with manager, anyio.create_task_group() as tasks:
+        tasks.start_soon(fill_while_sending, full, gate)
+        await manager.get("default")
+        full.full = False
+        async with store.lease("default"):
+            assert plain((await stored(store)).tokens.refresh) == "refresh-made-up-1"
 
 
 async def test_tokens_kept_in_memory_give_way_to_a_new_sign_in(

@@ -128,9 +128,12 @@ def _get_at(root: Path) -> None:
 
 def apart(url: str, run: Callable[[Callable[[], object]], Any]) -> None:
     """Callers who share no memory but the store want one expired credential."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory() as other:
         root = Path(name)
         asyncio.run(fill(root, url, 1, issued_at=time.time() - LIFETIME))
+        # What Python loads and compiles the first time is a matter of starting, not of the race.
+        asyncio.run(fill(Path(other), url, 1, issued_at=time.time()))
+        _get_at(Path(other))
         found = run(lambda: _get_at(root))
     failing, done = found if isinstance(found, tuple) else (found, 0.0)
     stats = meter.ask(url, "/stats")

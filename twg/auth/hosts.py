@@ -20,8 +20,10 @@ from twg.errors import NetworkError, TwgError, Unavailable
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-AT_ONCE: Final = 128
-"""How many renewals go to one host at once; each holds a connection and a lock."""
+AT_ONCE: Final = 200
+"""How many renewals go to one host at once, at the most; each holds a connection and a lock."""
+_FILES_A_RENEWAL: Final = 4
+"""What each may have open at once: those two, and what it reads and writes; with room to spare."""
 
 _FIRST_REST: Final = 0.5
 _LONGEST_REST: Final = 60.0
@@ -41,7 +43,7 @@ class Host:
     def __init__(self, name: str, now: Callable[[], float]) -> None:
         self._name = name
         self._now = now
-        self._places = anyio.CapacityLimiter(AT_ONCE)
+        self._places = anyio.CapacityLimiter(at_once())
         self._failures = 0
         self._in_a_row = 0
         self._rests_until = -math.inf
@@ -102,7 +104,7 @@ class Host:
         self._rests_until = max(self._rests_until, self._now() + rest)
 
     def _answered(self) -> None:
-        self._places.total_tokens = AT_ONCE
+        self._places.total_tokens = at_once()
         self._in_a_row = 0
         self._rests_until = -math.inf
 
@@ -132,6 +134,18 @@ class Hosts:
         if origin not in self._hosts:
             self._hosts[origin] = Host(parts.netloc, self._now)
         return self._hosts[origin]
+
+
+def at_once() -> int:
+    """Return how many renewals may be under way at once, as this process may have files open."""
+    try:
+        import resource  # noqa: PLC0415 - what Windows has not
+    except ImportError:  # pragma: no cover
+        return AT_ONCE
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return AT_ONCE
+    return max(1, min(AT_ONCE, files // _FILES_A_RENEWAL))
 
 
 def _rest_after(failures: int) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -78,6 +79,7 @@ class Renewer:
         self._ages = ages
         self._hosts = hosts
         self._sending: dict[str, str] = {}
+        self._turns: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
 
     @property
     def sending(self) -> Mapping[str, str]:
@@ -145,17 +147,30 @@ class Renewer:
             await anyio.sleep(_LOOK)
             with contextlib.suppress(TwgError, GuardError):  # who gets the lease tells of that
                 found = self._store.peek(seen.profile) or await self._store.read(seen.profile)
-                if found is not None and not same(found.tokens.access, seen.tokens.access):
+                # As long as tokens are kept in memory, the store has older ones.
+                if found is None or self._keeping.why_kept(seen.profile) is not None:
+                    continue
+                if not same(found.tokens.access, seen.tokens.access):
                     return found
 
     @contextlib.asynccontextmanager
     async def _lease(self, profile: str, patience: float) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             with anyio.move_on_after(patience) as wait:
-                await stack.enter_async_context(self._store.lease(profile))
+                # Tasks of ours first, for they share a lease that is kept.
+                await stack.enter_async_context(self._turns[profile])
+                lease = self._keeping.lease_of(profile) or await self._leased(profile)
             if wait.cancelled_caught:
                 raise Busy(f"the profile {profile!r}", None, patience)
-            yield
+            try:
+                yield
+            finally:
+                await self._keeping.take_back(profile, lease)
+
+    async def _leased(self, profile: str) -> contextlib.AsyncExitStack:
+        lease = contextlib.AsyncExitStack()
+        await lease.enter_async_context(self._store.lease(profile))
+        return lease
 
     async def _send(self, credential: Credential, *, insist: bool) -> Credential:
         host = self._hosts.at(credential.provider.endpoints.token)

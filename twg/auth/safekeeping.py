@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import anyio
 
 from guard.errors import GuardError
 from twg.errors import AuthRequired, StoreConflict, StoreUnwritable, TwgError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AsyncExitStack
 
     from guard.secret import Secret
     from twg.vault import Credential, CredentialStore, Tokens
+
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +52,9 @@ class Successor:
 class Safekeeping:
     """Saves successors, or keeps them in memory until the store takes them.
 
+    As long as it keeps any, it keeps the credential's lease too: the store has the predecessor,
+    which is spent, and no other process is to send that.
+
     Args:
         store: Where they belong.
         warn: Tells the person one line.
@@ -55,6 +64,7 @@ class Safekeeping:
         self._store = store
         self._warn = warn
         self._kept: dict[str, tuple[Successor, StoreUnwritable]] = {}
+        self._leases: dict[str, AsyncExitStack] = {}
 
     def peek(self, profile: str) -> Credential | None:
         """Return the newest credential if it is at hand; None if it must be read."""
@@ -71,7 +81,7 @@ class Safekeeping:
         """
         credential = await self._store.read(profile)
         if credential is None:
-            self._kept.pop(profile, None)
+            await self._forget(profile)
             raise nobody(profile)
         if profile not in self._kept:
             return credential
@@ -87,19 +97,45 @@ class Safekeeping:
         try:
             newest = await self._save(successor, credential)
         except AuthRequired:
-            self._kept.pop(profile, None)
+            await self._forget(profile)
             raise
         except (TwgError, GuardError) as error:
             if profile not in self._kept:
                 self._warn(f"the new tokens of {profile!r} could not be saved yet: {error}")
             self._kept[profile] = successor, _unwritable(error)
             return successor.applied_to(credential)
-        self._kept.pop(profile, None)
+        await self._forget(profile)
         return newest
 
     def why_kept(self, profile: str) -> StoreUnwritable | None:
         """Return why the profile's newest tokens are in memory alone; None if they are not."""
         return self._kept[profile][1] if profile in self._kept else None
+
+    @property
+    def keeps_any(self) -> bool:
+        """Whether there are tokens in memory alone."""
+        return bool(self._kept)
+
+    def lease_of(self, profile: str) -> AsyncExitStack | None:
+        """Hand over the lease that is kept for the profile, if there is one."""
+        return self._leases.pop(profile, None)
+
+    async def take_back(self, profile: str, lease: AsyncExitStack) -> None:
+        """Keep the lease if there are tokens of the profile in memory alone, else let go of it."""
+        if profile in self._kept:
+            self._leases[profile] = lease
+        else:
+            await lease.aclose()
+
+    async def keep_trying(self) -> None:
+        """Try to save what is kept until nothing is, ever more seldom."""
+        pause = _FIRST_PAUSE
+        while self._kept:
+            await anyio.sleep(pause)
+            for profile in tuple(self._kept):
+                with contextlib.suppress(TwgError, GuardError):  # whoever asks for it is told
+                    await self.read(profile)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def finish(self) -> None:
         """Try a last time to save what is kept, and tell of what is lost now."""
@@ -111,6 +147,12 @@ class Safekeeping:
                     f"the new tokens of {profile!r} were lost: {why}. "
                     "If twg then asks for it, sign in again"
                 )
+                await self._forget(profile)
+
+    async def _forget(self, profile: str) -> None:
+        self._kept.pop(profile, None)
+        if (lease := self.lease_of(profile)) is not None:
+            await lease.aclose()
 
     async def _save(self, successor: Successor, credential: Credential) -> Credential:
         while successor.follows(credential):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 import anyio
 
 from twg.auth.ages import Ages, this_uptime
-from twg.auth.hosts import AT_ONCE, Hosts
+from twg.auth.hosts import Hosts, at_once
 from twg.auth.renewal import Renewer
 from twg.auth.safekeeping import Safekeeping
 from twg.auth.tasks import End
@@ -88,6 +88,8 @@ class TokenManager:
         self._beside: set[str] = set()
         self._rests_until: dict[str, float] = {}
         self._tasks: TaskGroup | None = None
+        self._retries: anyio.CancelScope | None = None
+        self._leaving = False
 
     async def __aenter__(self) -> Self:
         self._tasks = await anyio.create_task_group().__aenter__()
@@ -100,6 +102,9 @@ class TokenManager:
         _traceback: TracebackType | None,
     ) -> None:
         tasks = self._group()
+        self._leaving = True
+        if self._retries is not None:
+            self._retries.cancel()
         if error is not None:
             # What is between send and save goes on to its end; all else has lost its purpose.
             tasks.cancel_scope.cancel()
@@ -108,6 +113,7 @@ class TokenManager:
             await tasks.__aexit__(None, None, None)
         finally:
             self._tasks = None
+            self._leaving = False
             with anyio.move_on_after(_LAST_SAVE_SECONDS, shield=True):
                 await self._keeping.finish()
 
@@ -194,7 +200,7 @@ class TokenManager:
         """
         wanted = tuple(profiles)
         results: dict[str, Credential | TwgError] = {}
-        places = anyio.CapacityLimiter(AT_ONCE)
+        places = anyio.CapacityLimiter(at_once())
 
         async def one(profile: str) -> None:
             async with places:
@@ -231,6 +237,7 @@ class TokenManager:
         finally:
             del self._flights[wanted]
             flight.landed.set()
+        self._save_later()
 
     def _renew_beside(self, credential: Credential) -> None:
         profile = credential.profile
@@ -249,6 +256,18 @@ class TokenManager:
         self._beside.discard(credential.profile)
         if end.error is not None:
             self._rests_until[credential.profile] = self._now() + _rest_after(end.error)
+        self._save_later()
+
+    def _save_later(self) -> None:
+        """See that what could not be saved is tried again, should nobody ask for it."""
+        if self._keeping.keeps_any and self._retries is None and not self._leaving:
+            self._retries = anyio.CancelScope()
+            self._group().start_soon(self._retry, self._retries)
+
+    async def _retry(self, scope: anyio.CancelScope) -> None:
+        with scope:
+            await self._keeping.keep_trying()
+        self._retries = None
 
     def _group(self) -> TaskGroup:
         if self._tasks is None:

@@ -58,7 +58,8 @@ class CredentialStore(Protocol):
     def lease(self, profile: str) -> AbstractAsyncContextManager[None]:
         """Hold the profile alone, among all tasks, threads and processes, as a renewal must.
 
-        It guards against other holders of the lease, not against `save`. Not re-entrant.
+        It guards against other holders of the lease, not against `save`. Not re-entrant. It may be
+        let go of in another task of the same event loop than the one that took it.
 
         Raises:
             Busy: Another one had it for too long.
