@@ -1,0 +1,82 @@
+"""The parts of a history file: its lines, and the entries that a format makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple, TypeAlias
+
+Look: TypeAlias = Callable[[str], Iterable[str]]
+"""Given an entry's text, the kinds of the secrets in it; never a value."""
+
+
+class Line(NamedTuple):
+    """A line of a file.
+
+    Attributes:
+        start: The offset of its first byte.
+        number: Which line it is; the first is 1.
+        data: Its bytes, with the newline that ends it.
+    """
+
+    start: int
+    number: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A command as one program keeps it in its history.
+
+    Attributes:
+        lines: Its lines in the file.
+        command: What was typed, decoded.
+        when: When that was, in seconds since 1970, where the format tells.
+        kept: It is the file's frame rather than an entry, and never removed.
+    """
+
+    lines: tuple[Line, ...]
+    command: bytes
+    when: int | None = None
+    kept: bool = False
+
+    @property
+    def start(self) -> int:
+        """The offset of its first byte."""
+        return self.lines[0].start
+
+    @property
+    def end(self) -> int:
+        """The offset behind its last byte."""
+        return self.lines[-1].start + len(self.lines[-1].data)
+
+    @property
+    def number(self) -> int:
+        """The number of its first line."""
+        return self.lines[0].number
+
+    def kinds(self, look: Look) -> list[str]:
+        """Return the kinds of secrets in it, however the format or the shell writes them."""
+        if self.kept:
+            return []
+        return list(dict.fromkeys(kind for text in self._readings() for kind in look(text)))
+
+    def time(self) -> datetime | None:
+        """Return when it was typed, if that is known and can be."""
+        try:
+            return None if self.when is None else datetime.fromtimestamp(self.when, UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
+
+    def _readings(self) -> Iterable[str]:
+        raw = b"".join(line.data for line in self.lines)
+        # A shell takes out a backslash at a line's end with the line's end, so a secret may
+        # stand on both sides of it.
+        joined = self.command.replace(b"\\\r\n", b"").replace(b"\\\n", b"")
+        readings = (raw.rstrip(b"\r\n"), self.command, joined)
+        return dict.fromkeys(reading.decode("utf-8", "replace") for reading in readings)
+
+
+Format: TypeAlias = Callable[[Iterator[Line]], Iterator[Entry]]
+"""What makes entries of lines: in order, each line in one entry, none left out."""
