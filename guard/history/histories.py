@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from guard.errors import FileUnwritable, GuardError
 from guard.history.formats import FORMATS
 from guard.history.live import told
-from guard.history.locks import directory_flocked, flocked, zsh_locked
 from guard.history.places import places
-from guard.history.quiet import Others, kept_quiet
 from guard.history.reading import lines, opened, target_of
-from guard.history.rewriting import Plan, close_up, swapped, sweep
+from guard.history.removing import Remover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,13 +20,6 @@ if TYPE_CHECKING:
     from guard.history.entry import Entry, Look
     from guard.history.live import LiveShell
     from guard.history.places import HistoryFile
-
-_ATTEMPTS: Final = 5
-
-# Node's REPL opens its history once, and writes the whole of it again and again.
-_HELD_OPEN: Final = frozenset({"node"})
-# fish reads entries out of the mapped file when it needs them.
-_MAPPED: Final = frozenset({"fish"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +107,7 @@ class Histories:
         for file in self.files():
             removed, problem = 0, None
             try:
-                removed = _Remover(file, look).remove()
+                removed = Remover(file, look).remove()
             except GuardError as error:
                 problem = error
             except FileNotFoundError:
@@ -137,90 +126,6 @@ class Histories:
                     )
                 )
         return removals
-
-
-class _Remover:
-    """Removes from one file."""
-
-    def __init__(self, file: HistoryFile, look: Look) -> None:
-        self._file = file
-        self._look = look
-
-    def remove(self) -> int:
-        """Return how many entries were removed."""
-        target = target_of(self._file.path)
-        sweep(target)
-        for attempt in range(_ATTEMPTS):
-            with opened(target) as descriptor:
-                # The look takes longest, so shells are kept away only after it.
-                before = os.fstat(descriptor)
-                plan = self._plan(target, descriptor)
-                if not plan.spans:
-                    return 0
-                removed = self._cut(target, descriptor, before, plan, last=attempt == _ATTEMPTS - 1)
-            if removed is not None:
-                return removed
-        raise FileUnwritable(self._file.path, "other programs replace it all the time")
-
-    def _cut(
-        self, target: Path, descriptor: int, before: os.stat_result, plan: Plan, *, last: bool
-    ) -> int | None:
-        """Cut it out; return None if the file is not any more as it was looked at."""
-
-        def more(start: int, number: int) -> Plan:
-            return self._plan(target, descriptor, start, number)
-
-        with contextlib.ExitStack() as stack:
-            with self._kept_away(target, descriptor) as others:
-                now = os.fstat(descriptor)
-                if not os.path.samestat(now, target.lstat()):
-                    return None
-                if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-                    if not last:
-                        return None
-                    plan = more(0, 1)
-                if others is Others.WRITING or self._file.shell in _HELD_OPEN:
-                    return plan.removed + close_up(target, descriptor, plan, more)
-                old = stack.enter_context(swapped(target, descriptor, plan))
-                if old is None:
-                    return None
-            # Those who were kept away write now, some to the old file.
-            removed = plan.removed + old.carry_over(more)
-            old.destroy(mapped=self._file.shell in _MAPPED)
-            return removed
-
-    @contextlib.contextmanager
-    def _kept_away(self, target: Path, descriptor: int) -> Iterator[Others]:
-        """Keep from the file who can be kept from it, and tell whether others write to it still."""
-        with contextlib.ExitStack() as stack:
-            if self._file.shell == "fish":
-                # In this order: a fish has the directory's lock before it opens the file, and has
-                # the file open before it asks for that one's.
-                stack.enter_context(directory_flocked(target.parent))
-                others = stack.enter_context(kept_quiet(descriptor))
-                stack.enter_context(flocked(target, descriptor))
-            elif self._file.shell == "zsh":
-                # Its lock opens the file for writing, which ends the quiet.
-                with kept_quiet(descriptor) as others:
-                    pass
-                stack.enter_context(zsh_locked(self._file.path, target))
-            else:
-                others = stack.enter_context(kept_quiet(descriptor))
-            yield others
-
-    def _plan(self, target: Path, descriptor: int, start: int = 0, number: int = 1) -> Plan:
-        spans: list[tuple[int, int]] = []
-        removed = 0
-        end = start
-        for entry in FORMATS[self._file.shell](lines(target, descriptor, start, number)):
-            end, number = entry.end, entry.lines[-1].number + 1
-            if entry.kinds(self._look):
-                removed += 1
-                if spans and spans[-1][1] == entry.start:
-                    spans[-1] = (spans[-1][0], entry.end)
-                else:
-                    spans.append((entry.start, entry.end))
-        return Plan(spans=tuple(spans), removed=removed, end=end, number=number)
 
 
 def _entries(file: HistoryFile) -> Iterator[Entry]:

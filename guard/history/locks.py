@@ -123,31 +123,43 @@ def _link_held(link: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _record_locked(target: Path) -> Iterator[None]:
-    if sys.platform == "win32":
+    if not _POSIX:
         yield
         return
-    import fcntl  # noqa: PLC0415 - not on Windows
-
-    try:
-        descriptor = os.open(target, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except PermissionError:
-        yield  # a file that cannot be written: zsh does not write it either
-        return
+    held: list[int] = []
 
     def take() -> bool:
         try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):  # either, says POSIX
-            return False
-        except OSError:
-            return True  # a file system without locks
-        return True
+            descriptor = os.open(target, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except PermissionError:
+            return True  # a file that cannot be written: zsh does not write it either
+        # Who had it may have put another file there.
+        if _record_lock(descriptor) and os.path.samestat(os.fstat(descriptor), target.lstat()):
+            held.append(descriptor)
+            return True
+        os.close(descriptor)
+        return False
 
+    _wait_for(target, take)
     try:
-        _wait_for(target, take)
         yield
     finally:
-        os.close(descriptor)  # which gives the lock back
+        for descriptor in held:
+            os.close(descriptor)  # which gives the lock back
+
+
+def _record_lock(descriptor: int) -> bool:
+    if sys.platform == "win32":
+        return True
+    import fcntl  # noqa: PLC0415 - not on Windows
+
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # either, says POSIX
+        return False
+    except OSError:
+        return True  # a file system without locks
+    return True
 
 
 def _wait_for(path: Path, take: Callable[[], bool]) -> None:

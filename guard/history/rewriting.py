@@ -144,13 +144,17 @@ def swapped(target: Path, descriptor: int, plan: Plan) -> Iterator[Swapped | Non
         status = os.fstat(descriptor)
         _write_beside(aside, descriptor, status, plan)
         new = aside.lstat()
+        if not os.path.samestat(target.lstat(), status):
+            yield None
+            return
         _exchange(aside, target)
-        # Another program may have put a file of its own there, in the very last moment.
-        while not os.path.samestat(aside.lstat(), status):
-            if os.path.samestat(aside.lstat(), new):
-                yield None
-                return
+        if not os.path.samestat(aside.lstat(), status):
+            # Another program put a file of its own there in the very last moment: back with it.
             _exchange(aside, target)
+            if not os.path.samestat(aside.lstat(), new):
+                _exchange(aside, target)  # and one more meanwhile; the newest stays
+            yield None
+            return
         _sync_directory(target.parent)
         yield Swapped(target, descriptor, aside, plan)
     finally:
