@@ -127,12 +127,11 @@ class Remover:
         if self._file.shell in _HELD_OPEN:
             yield Others.WRITING
         elif self._file.shell == "zsh":
-            # Its lock has the file open for writing; and under it nobody else writes.
-            yield Others.UNKNOWN
+            yield Others.UNKNOWN  # under its lock, which has the file open itself
         elif self._file.shell == "fish":
-            # In this order, for a fish has opened the file before it asks for this lock.
-            with kept_quiet(descriptor) as others, flocked(self._target, descriptor):
-                yield others
+            # A fish that waits for this lock has the file open, so it would never be quiet.
+            with flocked(self._target, descriptor):
+                yield Others.UNKNOWN
         else:
             with kept_quiet(descriptor) as others:
                 yield others
