@@ -32,8 +32,8 @@ _TOLD: Final[Mapping[str, LiveShell]] = MappingProxyType(
             effect="deletes entry N, the number that `history` shows; else bash writes it at exit",
         ),
         "zsh": LiveShell(
-            command="fc -p $HISTFILE",
-            effect="goes on with the history as the file has it; what was typed before is left",
+            command="fc -AI",
+            effect="writes what it still holds now; scrub the history once more after that",
         ),
         "fish": LiveShell(
             command="history clear-session",
