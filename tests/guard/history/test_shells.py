@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from guard.history.live import LIVE
 from tests.guard.history.seeded import SECRET, look, names, of
 from tests.rigs.parts import program
 from tests.rigs.surroundings import clean_env
@@ -180,3 +181,23 @@ async def test_h_a7_a_refused_line_is_gone_and_all_others_are_as_they_were(
     assert SECRET not in seen
     assert all(line in seen for line in ("echo one", "späte Grüße", "ሴ and 𝄞", "echo last"))
     assert file.read_bytes().startswith(rest)
+
+
+async def test_h_a7_a_shell_that_still_runs_lets_go_of_it_as_it_is_told(
+    shell: Shell, home: Path, tmp_path: Path
+) -> None:
+    """H-A7: it does not write it back when it is left."""
+    told = LIVE[shell.name].command
+    async with session(shell, tmp_path) as typing:
+        await typing.type("echo one")
+        await typing.type(f"true --token {SECRET}")
+        seen = await typing.type("history")
+        if shell.name == "bash":
+            (number,) = re.findall(rf"(\d+)  (?:\S+ )?true --token {SECRET}", seen)
+            told = told.replace("N", number)
+        await typing.type(told)
+        of(home).remove(look)
+
+    left = (home / shell.file).read_bytes()
+    assert SECRET.encode() not in left
+    assert b"echo one" in left or shell.name == "fish"  # which forgets the whole session
