@@ -95,19 +95,28 @@ class Remover:
     def _cut(
         self, descriptor: int, plan: Plan, others: Others, keeping: contextlib.ExitStack
     ) -> int | None:
+        stopped: list[BaseException] = []
+
         def more(start: int, number: int) -> Plan:
-            return self._plan(descriptor, start, number)
+            try:
+                return self._plan(descriptor, start, number)
+            except BaseException as error:  # noqa: BLE001 - raised once what others wrote is kept
+                stopped.append(error)
+                return Plan(removed=0, end=os.fstat(descriptor).st_size, number=number)
 
         if others is Others.WRITING:
-            return plan.removed + close_up(self._target, descriptor, plan, more)
-        with swapped(self._target, descriptor, plan) as old:
-            if old is None:
-                return None
-            # Who was kept away writes now, and some have the old file.
-            keeping.close()
-            removed = plan.removed + old.carry_over(more)
-            old.destroy(mapped=self._file.shell in _MAPPED)
-            return removed
+            removed = plan.removed + close_up(self._target, descriptor, plan, more)
+        else:
+            with swapped(self._target, descriptor, plan) as old:
+                if old is None:
+                    return None
+                # Who was kept away writes now, and some have the old file.
+                keeping.close()
+                removed = plan.removed + old.carry_over(more)
+                old.destroy(mapped=self._file.shell in _MAPPED)
+        for error in stopped:
+            raise error
+        return removed
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -39,6 +39,10 @@ NOT_YET: Final = 0.3
 PATIENCE: Final = 30.0
 
 
+class StopLookingError(Exception):
+    """What a look raises that has run out of time."""
+
+
 def written(home: Path, name: str = ".bash_history", data: bytes = BEFORE) -> Path:
     path = home / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -178,6 +182,12 @@ def test_zsh_finds_the_link_beside_the_name_it_knows(tmp_path: Path) -> None:
 # Writers without locks
 
 
+@contextlib.contextmanager
+def unknown(_: int) -> Iterator[Others]:
+    """Keep nobody away, as where there are no leases."""
+    yield Others.UNKNOWN
+
+
 def test_h_a7_what_was_rewritten_during_the_look_is_looked_at_again(tmp_path: Path) -> None:
     """H-A7: the same length, so that only the time tells."""
     path = written(tmp_path)
@@ -280,6 +290,46 @@ def test_h_a7_one_that_opened_it_and_had_to_wait_loses_nothing(
     assert removed(tmp_path).removed == 1
     writer.join()
     assert path.read_bytes() == AFTER + b"three\n"
+
+
+def test_h_a7_a_look_that_is_given_up_in_the_middle_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H-A7: whoever looks may run out of time while what others wrote is carried over."""
+    path = written(tmp_path)
+    exchange = rewriting._exchange
+
+    def late(one: Path, two: Path) -> None:
+        with path.open("ab") as file:
+            file.write(b"three\n")
+        exchange(one, two)
+
+    def given_up(text: str) -> Iterator[str]:
+        if "three" in text:
+            raise StopLookingError
+        return look(text)
+
+    monkeypatch.setattr("guard.history.removing.kept_quiet", unknown)
+    monkeypatch.setattr(rewriting, "_exchange", late)
+    with pytest.raises(StopLookingError):
+        of(tmp_path).remove(given_up)
+
+    assert path.read_bytes() == AFTER + b"three\n"
+    assert names(tmp_path) == [path.name]
+
+
+def test_h_a7_a_look_that_is_given_up_at_once_leaves_all_as_it_was(tmp_path: Path) -> None:
+    """H-A7: and no temporary file."""
+    path = written(tmp_path)
+
+    def given_up(text: str) -> Iterator[str]:
+        raise StopLookingError(text)
+
+    with pytest.raises(StopLookingError):
+        of(tmp_path).remove(given_up)
+
+    assert path.read_bytes() == BEFORE
+    assert names(tmp_path) == [path.name]
 
 
 def test_h_a7_a_program_that_keeps_it_open_goes_on_in_the_same_file(tmp_path: Path) -> None:
