@@ -70,12 +70,16 @@ class Entry:
             return None
 
     def _readings(self) -> Iterable[str]:
-        raw = b"".join(line.data for line in self.lines)
+        readings = [self.command]
+        # As it stands in the file; not where that is the same, with at most a time before it.
+        raw = b"".join(line.data for line in self.lines).rstrip(b"\r\n")
+        if not raw.endswith(self.command):
+            readings.append(raw)
         # A shell takes out a backslash at a line's end with the line's end, so a secret may
         # stand on both sides of it.
-        joined = self.command.replace(b"\\\r\n", b"").replace(b"\\\n", b"")
-        readings = (raw.rstrip(b"\r\n"), self.command, joined)
-        return dict.fromkeys(reading.decode("utf-8", "replace") for reading in readings)
+        if b"\\" in self.command and b"\n" in self.command:
+            readings.append(self.command.replace(b"\\\r\n", b"").replace(b"\\\n", b""))
+        return (reading.decode("utf-8", "replace") for reading in readings)
 
 
 Format: TypeAlias = Callable[[Iterator[Line]], Iterator[Entry]]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from guard.errors import FileUnwritable, GuardError
 from guard.history.formats import FORMATS
-from guard.history.live import told
+from guard.history.live import LIVE
 from guard.history.places import places
 from guard.history.reading import lines, opened, target_of
 from guard.history.removing import Remover
@@ -122,7 +122,7 @@ class Histories:
                         path=file.path,
                         removed=removed,
                         problem=problem,
-                        live=told(file.shell),
+                        live=LIVE[file.shell],
                     )
                 )
         return removals

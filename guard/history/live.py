@@ -25,15 +25,15 @@ class LiveShell:
 
 _LEAVES: Final = "it writes its own copy when it ends; scrub the history once more after that"
 
-_TOLD: Final[Mapping[str, LiveShell]] = MappingProxyType(
+LIVE: Final[Mapping[str, LiveShell]] = MappingProxyType(
     {
         "bash": LiveShell(
             command="history -d N",
             effect="deletes entry N, the number that `history` shows; else bash writes it at exit",
         ),
         "zsh": LiveShell(
-            command="fc -p $HISTFILE",
-            effect="goes on with the history as the file has it; what was typed before is left",
+            command="fc -AI; setopt appendhistory",
+            effect="writes what it holds, and that never again; scrub the history once more then",
         ),
         "fish": LiveShell(
             command="history clear-session",
@@ -51,8 +51,4 @@ _TOLD: Final[Mapping[str, LiveShell]] = MappingProxyType(
         "less": LiveShell(command="q", effect=_LEAVES),
     }
 )
-
-
-def told(shell: str) -> LiveShell:
-    """Return how `shell`, if it runs, lets go of what was removed from its file."""
-    return _TOLD[shell]
+"""For each program, how it lets go of what was removed from its file."""

@@ -45,6 +45,8 @@ _IN_HOME: Final[_Names] = (
     ("zsh", ".zsh_history"),
     ("zsh", ".zhistory"),
     ("zsh", ".histfile"),
+    ("bash", ".bash_sessions/*.history*"),  # a window each, as macOS sets its shells up
+    ("zsh", ".zsh_sessions/*.history*"),
     ("python", ".python_history"),
     ("node", ".node_repl_history"),
     ("psql", ".psql_history"),
@@ -151,12 +153,20 @@ def _shell_of(path: Path, environ: Mapping[str, str]) -> str:
     if "zsh" in name or "zhist" in name:
         return "zsh"
     # 2. By what stands in it: only zsh writes times this way.
-    if path.is_file():
-        with path.open("rb") as file:
-            if any(_is_extended(line) for line in file.read(_SNIFFED).splitlines()):
-                return "zsh"
+    if any(_is_extended(line) for line in _beginning(path).splitlines()):
+        return "zsh"
     # 3. By the person's shell.
     return "zsh" if Path(environ.get("SHELL", "")).name == "zsh" else "bash"
+
+
+def _beginning(path: Path) -> bytes:
+    try:
+        if path.is_file():  # a pipe would block
+            with path.open("rb") as file:
+                return file.read(_SNIFFED)
+    except OSError:
+        pass  # whoever looks at it is told
+    return b""
 
 
 def _is_extended(line: bytes) -> bool:

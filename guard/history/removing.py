@@ -95,19 +95,28 @@ class Remover:
     def _cut(
         self, descriptor: int, plan: Plan, others: Others, keeping: contextlib.ExitStack
     ) -> int | None:
+        stopped: list[BaseException] = []
+
         def more(start: int, number: int) -> Plan:
-            return self._plan(descriptor, start, number)
+            try:
+                return self._plan(descriptor, start, number)
+            except BaseException as error:  # noqa: BLE001 - raised once what others wrote is kept
+                stopped.append(error)
+                return Plan(removed=0, end=os.fstat(descriptor).st_size, number=number)
 
         if others is Others.WRITING:
-            return plan.removed + close_up(self._target, descriptor, plan, more)
-        with swapped(self._target, descriptor, plan) as old:
-            if old is None:
-                return None
-            # Who was kept away writes now, and some have the old file.
-            keeping.close()
-            removed = plan.removed + old.carry_over(more)
-            old.destroy(mapped=self._file.shell in _MAPPED)
-            return removed
+            removed = plan.removed + close_up(self._target, descriptor, plan, more)
+        else:
+            with swapped(self._target, descriptor, plan) as old:
+                if old is None:
+                    return None
+                # Who was kept away writes now, and some have the old file.
+                keeping.close()
+                removed = plan.removed + old.carry_over(more)
+                old.destroy(mapped=self._file.shell in _MAPPED)
+        for error in stopped:
+            raise error
+        return removed
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -127,12 +136,11 @@ class Remover:
         if self._file.shell in _HELD_OPEN:
             yield Others.WRITING
         elif self._file.shell == "zsh":
-            # Its lock has the file open for writing; and under it nobody else writes.
-            yield Others.UNKNOWN
+            yield Others.UNKNOWN  # under its lock, which has the file open itself
         elif self._file.shell == "fish":
-            # In this order, for a fish has opened the file before it asks for this lock.
-            with kept_quiet(descriptor) as others, flocked(self._target, descriptor):
-                yield others
+            # A fish that waits for this lock has the file open, so it would never be quiet.
+            with flocked(self._target, descriptor):
+                yield Others.UNKNOWN
         else:
             with kept_quiet(descriptor) as others:
                 yield others

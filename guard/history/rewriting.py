@@ -51,7 +51,7 @@ class Plan:
         number: The number of the line that begins there.
     """
 
-    spans: tuple[tuple[int, int], ...]
+    spans: tuple[tuple[int, int], ...] = ()
     removed: int
     end: int
     number: int

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _EXTENDED: Final = re.compile(rb": *([0-9]+):([0-9]+);")
 _CONTINUED: Final = b"\\\n"
 # What zsh uses within itself it writes as 0x83 and the byte with its sixth bit flipped.
+_META_BYTE: Final = b"\x83"
 _META: Final = re.compile(rb"\x83(.)", re.DOTALL)
 # A command that ends with a backslash is followed by a space, for the next line is not its.
 _FINAL_BACKSLASH: Final = re.compile(rb"(\\ *) \Z")
@@ -33,13 +34,16 @@ def entries(lines: Iterator[Line]) -> Iterator[Entry]:
 
 
 def _entry(held: list[Line]) -> Entry:
-    text = b"".join(line.data for line in held).replace(_CONTINUED, b"\n").rstrip(b"\n")
+    text = held[0].data if len(held) == 1 else b"".join(line.data for line in held)
+    text = text.replace(_CONTINUED, b"\n").rstrip(b"\n")
     when = None
     if extended := _EXTENDED.match(text):
         when = int(extended[1][:20])
         text = text[extended.end() :]
     elif text.startswith(b"\\:"):
         text = text[1:]
-    text = _FINAL_BACKSLASH.sub(rb"\1", text)
-    command = _META.sub(lambda found: bytes((found[1][0] ^ 32,)), text)
-    return Entry(lines=tuple(held), command=command, when=when)
+    if text.endswith(b" "):
+        text = _FINAL_BACKSLASH.sub(rb"\1", text)
+    if _META_BYTE in text:
+        text = _META.sub(lambda found: bytes((found[1][0] ^ 32,)), text)
+    return Entry(lines=tuple(held), command=text, when=when)

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import re
 import stat
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from guard.history.live import LIVE
 from tests.guard.history.seeded import SECRET, look, names, of
 from tests.rigs.parts import program
 from tests.rigs.surroundings import clean_env
-from tests.rigs.terminal import Terminal
+from tests.rigs.terminal import PATIENCE, Terminal
+from tests.rigs.waiting import comes_true
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,6 +45,7 @@ class Shell:
         file: Its history, from home.
         entry: What one entry with a secret looks like in it.
         loop: What goes on in three lines.
+        recall: Shows what it has in its history.
     """
 
     argv: tuple[str, ...]
@@ -50,6 +54,7 @@ class Shell:
     file: str
     entry: bytes
     loop: tuple[str, ...] = ("for i in 1 2", "do echo $i", "done")
+    recall: str = "history"
 
     @property
     def name(self) -> str:
@@ -94,6 +99,7 @@ SHELLS: Final = {
         file=".local/share/fish/fish_history",
         entry=rb"- cmd: true --.*\n(?:  .*\n)*",
         loop=("for i in 1 2", "echo $i", "end"),
+        recall="history | cat",  # it would page
     ),
 }
 
@@ -168,8 +174,30 @@ async def test_h_a7_a_refused_line_is_gone_and_all_others_are_as_they_were(
     assert file.stat().st_mtime_ns == kept.st_mtime_ns
     assert [name for name in names(file.parent) if name.startswith(f".{file.name}")] == []
     assert of(home).remove(look) == []
+    # fish dates what it writes up to a second ahead, and leaves out what lies ahead.
+    assert await comes_true(lambda: time.time() > kept.st_mtime + 2, PATIENCE)
     async with session(shell, tmp_path) as typing:
-        seen = await typing.type("history | cat")  # fish would page it
+        seen = await typing.type(shell.recall)
     assert SECRET not in seen
     assert all(line in seen for line in ("echo one", "späte Grüße", "ሴ and 𝄞", "echo last"))
     assert file.read_bytes().startswith(rest)
+
+
+async def test_h_a7_a_shell_that_still_runs_lets_go_of_it_as_it_is_told(
+    shell: Shell, home: Path, tmp_path: Path
+) -> None:
+    """H-A7: it does not write it back when it is left."""
+    told = LIVE[shell.name].command
+    async with session(shell, tmp_path) as typing:
+        await typing.type("echo one")
+        await typing.type(f"true --token {SECRET}")
+        seen = await typing.type("history")
+        if shell.name == "bash":
+            (number,) = re.findall(rf"(\d+)  (?:\S+ )?true --token {SECRET}", seen)
+            told = told.replace("N", number)
+        await typing.type(told)
+        of(home).remove(look)
+
+    left = (home / shell.file).read_bytes()
+    assert SECRET.encode() not in left
+    assert b"echo one" in left or shell.name == "fish"  # which forgets the whole session
