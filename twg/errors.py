@@ -7,6 +7,10 @@ TwgError
 │   ├── AuthRequired      nobody has signed in
 │   ├── AuthExpired       the sign-in lapsed
 │   └── AuthRevoked       the sign-in was ended at the provider
+├── AdminKeyError         a person must enter another Admin API key
+│   ├── AdminKeyRequired  there is none for this organization
+│   ├── AdminKeyRefused   what was entered is none for this organization
+│   └── AdminKeyExpired   it was one, and is no longer accepted
 ├── SignInRefused         the person, or the provider for them, said no
 ├── ProtocolError         the provider broke the protocol
 ├── GrantRefused          the token endpoint answered an OAuth error (callers branch on `.error`)
@@ -151,6 +155,45 @@ class AuthRevoked(AuthError):
     """The sign-in was ended at the provider."""
 
     code = Code.AUTH_REVOKED
+
+
+class AdminKeyError(TwgError):
+    """A person must enter another Admin API key.
+
+    Args:
+        org: The organization's ID; None where none is known yet.
+        why: What happened, in words.
+        remediation: What to do now; where None, to enter another.
+    """
+
+    human_required = True
+
+    def __init__(self, org: str | None, why: str, remediation: str | None = None) -> None:
+        self.org = org
+        option = f" --org {org}" if org else ""
+        super().__init__(why, remediation or f"Run `twg admin auth login{option}` in a terminal.")
+
+
+class AdminKeyRequired(AdminKeyError):
+    """There is no Admin API key for the organization, or for any."""
+
+    code = Code.AUTH_REQUIRED
+
+    def __init__(self, org: str | None = None) -> None:
+        whose = f"the organization {org}" if org else "any organization"
+        super().__init__(org, f"no Admin API key for {whose} is kept here")
+
+
+class AdminKeyRefused(AdminKeyError):
+    """What was entered is no Admin API key for the organization, by the service's word."""
+
+    code = Code.SECRET_REJECTED
+
+
+class AdminKeyExpired(AdminKeyError):
+    """The Admin API key is no longer accepted."""
+
+    code = Code.AUTH_EXPIRED
 
 
 class SignInRefused(TwgError):

@@ -62,6 +62,11 @@ class Settings:
         return self.config_dir / "auth.conf"
 
     @property
+    def admin_conf(self) -> Path:
+        """The file of organizations' Admin API keys."""
+        return self.config_dir / "admin.conf"
+
+    @property
     def config_toml(self) -> Path:
         """The settings a person edits."""
         return self.config_dir / "config.toml"

@@ -22,6 +22,8 @@ COMMANDS = {
     "auth status": PARSER,
     "auth list": PARSER,
     "provider list": PARSER,
+    "admin auth status": PARSER,
+    "admin auth login --help": PARSER,
     "api --help": PARSER,
     "login --help": PARSER,
     "sandbox status": PARSER,

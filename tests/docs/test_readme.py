@@ -19,7 +19,7 @@ from twg import settings
 from twg.cli.command import global_options
 from twg.cli.main import root
 from twg.errors import ConfigError
-from twg.products import atlassian
+from twg.products import admin, atlassian
 from twg.sandbox.people import PEOPLE
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def test_the_sandboxs_persons_are_told() -> None:
 
 def test_the_services_of_api_are_told() -> None:
     (row,) = [row for row in README.table("Command") if row[0] == "`twg api SERVICE PATH`"]
-    assert code_in(row[1]) == list(atlassian.SERVICES)
+    assert code_in(row[1]) == [*atlassian.SERVICES, admin.SERVICE]
 
 
 def loaded(home: Path, toml: str, mode: int = 0o600) -> settings.Settings:

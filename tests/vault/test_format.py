@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from guard.secret import Secret
 from tests.vault.samples import Ear, credential, custody_of, opened, provider, with_access
 from twg.errors import StoreCorrupt
-from twg.vault import Account, Credential, KeyLocation, Site, Tokens
+from twg.vault import Account, Credential, Header, KeyLocation, Site, Tokens
 from twg.vault.members import dump, member
 from twg.vault.opened import Opened
 from twg.vault.sealed import MAX_BYTES, Sealer, is_newer, parse
@@ -133,7 +133,7 @@ def test_a_changed_header_does_not_open_though_it_is_canonical() -> None:
     whole = json.loads(SOUND)
     whole["header"]["profiles"]["default"]["site"] = "evil.example.net"
     data = f"{dump(whole)}\n".encode()
-    assert parse(PATH, data).read_header().profiles["default"].site == "evil.example.net"
+    assert parse(PATH, data).read_header(Header).profiles["default"].site == "evil.example.net"
     with pytest.raises(StoreCorrupt, match="changed"):
         open_it(data)
 
@@ -141,7 +141,7 @@ def test_a_changed_header_does_not_open_though_it_is_canonical() -> None:
 def test_a_header_with_a_number_beyond_all_bounds_is_not_shown() -> None:
     document = parse(PATH, SOUND.replace(b"1000000.0", b"1e999"))
     with pytest.raises(StoreCorrupt, match="header is damaged"):
-        document.read_header()
+        document.read_header(Header)
 
 
 def test_headers_are_not_exchanged_between_files() -> None:

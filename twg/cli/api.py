@@ -8,7 +8,7 @@ import asyncclick as click
 
 from twg.cli.again import signed_in_again
 from twg.cli.command import command
-from twg.errors import AuthExpired, AuthRevoked, HttpError
+from twg.errors import AuthExpired, AuthRevoked, HttpError, UsageError
 
 if TYPE_CHECKING:
     from twg.auth.tokens import TokenManager
@@ -32,10 +32,10 @@ _SECONDS: Final = 60.0
     ],
 )
 async def api(wiring: Wiring, *, service: str, path: str, site: str | None, include: bool) -> None:
-    """Get PATH from SERVICE: jira, confluence, or atlassian (api.atlassian.com).
+    """Get PATH from SERVICE: jira, confluence, atlassian (api.atlassian.com) or admin.
 
-    Base address, site and credential follow from the sign-in. For example:
-    `twg api jira /rest/api/3/myself`
+    Base address, site and credential follow from the sign-in; for admin, from the organization
+    that `twg admin auth switch` chose. For example: `twg api jira /rest/api/3/myself`
     """
     try:
         answer = await _answer(wiring, service, path, site)
@@ -52,8 +52,23 @@ async def api(wiring: Wiring, *, service: str, path: str, site: str | None, incl
 
 
 async def _answer(wiring: Wiring, service: str, path: str, site: str | None) -> Response:
+    if service == "admin":
+        return await _admin_answer(wiring, path, site)
     async with wiring.http() as http, wiring.token_manager(http) as tokens:
         return await _call(wiring, tokens, http, service, path, site)
+
+
+async def _admin_answer(wiring: Wiring, path: str, site: str | None) -> Response:
+    from twg.cli import admin_keys  # noqa: PLC0415 - httpx only where it is used
+    from twg.products import admin  # noqa: PLC0415 - likewise
+
+    if site is not None:
+        raise UsageError("--site does not go with admin", "Leave it out.")
+    key = await admin_keys.to_call_with(wiring)
+    url = admin.url_for(key, path)
+    _look_through(wiring, path)
+    async with wiring.http() as http:
+        return await admin.get(http, key, url, limit=_LARGEST_ANSWER, deadline=_SECONDS)
 
 
 async def _call(
@@ -64,9 +79,7 @@ async def _call(
     profile = await wiring.profile()
     credential = await tokens.get(profile)
     url = atlassian.url_for(credential, service, path, site)
-    # Only now are the stored secrets known.
-    route, _, query = path.partition("?")
-    wiring.refuse_outgoing([("the path", route), ("the query", query)])
+    _look_through(wiring, path)
     answer = await _get(http, credential, url)
     if answer.status != _UNAUTHORIZED:
         return answer
@@ -79,6 +92,12 @@ async def _call(
             profile, f"{service} does not accept this sign-in, nor did a renewal change that"
         )
     return answer
+
+
+def _look_through(wiring: Wiring, path: str) -> None:
+    """Refuse to send what holds a secret; the stored ones must have been read before."""
+    route, _, query = path.partition("?")
+    wiring.refuse_outgoing([("the path", route), ("the query", query)])
 
 
 async def _get(http: Http, credential: Credential, url: str) -> Response:

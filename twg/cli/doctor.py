@@ -119,6 +119,8 @@ async def _checks(wiring: Wiring, *, offline: bool) -> AsyncIterator[Check]:
     yield _agent(wiring)
     async for check in _sign_in(wiring, offline=offline):
         yield check
+    async for check in _admin(wiring, offline=offline):
+        yield check
 
 
 def _python() -> Check:
@@ -251,6 +253,13 @@ def _site(credential: Credential) -> Check:
     more = len(credential.sites) - 1
     others = f" (and {more} more: `twg auth site`)" if more else ""
     return Check(name="site", status="ok", detail=f"{credential.site}{others}")
+
+
+async def _admin(wiring: Wiring, *, offline: bool) -> AsyncIterator[Check]:
+    from twg.cli import admin_checks  # noqa: PLC0415 - needs `Check` from here
+
+    async for check in admin_checks.checks(wiring, offline=offline):
+        yield check
 
 
 def _failure(name: str, error: TwgError | GuardError) -> Check:

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "logout": ("twg.cli.logout:logout", "Sign out: end the tokens at the provider, then here."),
     "auth": ("twg.cli.auth:auth", "Look at, switch and renew sign-ins."),
     "api": ("twg.cli.api:api", "Call an API with the stored sign-in."),
+    "admin": ("twg.cli.admin:admin", "Keep organizations' Admin API keys."),
     "doctor": ("twg.cli.doctor:doctor", "Check this installation, a line a check."),
     "upkeep": ("twg.cli.upkeep:upkeep", "Have sign-ins renewed by a schedule."),
     "provider": ("twg.cli.provider:provider", "Add and remove OAuth servers to sign in at."),

@@ -110,6 +110,7 @@ def _described(found: SandboxStatus) -> list[str]:
         + (" The server plays the person." if options.auto_approve else ""),
         *([f"  Faults: {', '.join(options.faults)}"] if options.faults else []),
         *_people(found),
+        *(f"  Organization {org}: {name}" for org, name in found.as_dict()["orgs"].items()),
     ]
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from twg.auth.tokens import TokenManager
     from twg.http import Http
     from twg.settings import Settings
-    from twg.vault import SealedStore
+    from twg.vault import AdminStore, KeyKeeper, SealedStore
 
 
 SECRET_FAMILIES: Final = ("twg", "atlassian", "jira", "confluence", "bitbucket", "acli", "bbc")
@@ -199,19 +199,37 @@ class Wiring:
     def store(self) -> SealedStore:
         """The personal credentials."""
         from twg.vault import SealedStore  # noqa: PLC0415 - not for `--version`
-        from twg.vault.keys import KeyKeeper  # noqa: PLC0415 - likewise
 
         settings = self.settings
         return SealedStore(
             settings.auth_conf,
             state_dir=settings.state_dir,
-            keys=KeyKeeper(
-                settings.state_dir,
-                custody=self.custody,
-                preferred=settings.key_place,
-                keyring_seconds=settings.keyring_seconds,
-            ),
+            keys=self._key_keeper(),
             custody=self.custody,
+        )
+
+    @cached_property
+    def admin_store(self) -> AdminStore:
+        """The organizations' Admin API keys."""
+        from twg.vault import AdminStore  # noqa: PLC0415 - not for `--version`
+
+        settings = self.settings
+        return AdminStore(
+            settings.admin_conf,
+            state_dir=settings.state_dir,
+            keys=self._key_keeper(),
+            custody=self.custody,
+        )
+
+    def _key_keeper(self) -> KeyKeeper:
+        from twg.vault import KeyKeeper  # noqa: PLC0415 - not for `--version`
+
+        settings = self.settings
+        return KeyKeeper(
+            settings.state_dir,
+            custody=self.custody,
+            preferred=settings.key_place,
+            keyring_seconds=settings.keyring_seconds,
         )
 
     def http(self) -> Http:

@@ -10,7 +10,7 @@ from anyio import to_thread
 from twg.sandbox import scopes
 from twg.sandbox.bodies import Malformed, read_pairs
 from twg.sandbox.minting import ADMIN_PREFIX, BITBUCKET_PREFIX, api_token
-from twg.sandbox.people import ORG_ID, ORG_NAME
+from twg.sandbox.people import ORG_ID, ORGS
 from twg.sandbox.sessions import target_of
 from twg.sandbox.storage import Key
 from twg.sandbox.web import route
@@ -39,7 +39,8 @@ class _Kind:
     title: str
     words: str
     seconds: int
-    choices: tuple[tuple[str, str], ...]
+    choices: tuple[tuple[str, str], ...] = ()
+    orgs: tuple[tuple[str, str], ...] = ()
 
 
 _BITBUCKET: Final = _Kind(
@@ -54,9 +55,9 @@ _ADMIN: Final = _Kind(
     ADMIN,
     ADMIN_PREFIX,
     "Admin API keys",
-    f"Make a key for the organization {ORG_NAME}. Its id is {ORG_ID}.",
+    "Make a key for one organization. It ends in a week, as the real one does by default.",
     _WEEK_SECONDS,
-    (),
+    orgs=tuple(ORGS.items()),
 )
 
 
@@ -99,8 +100,7 @@ class _Maker:
         refusal = self._refusal(person)
         if refusal is not None:
             return refusal
-        known = dict(self._kind.choices)
-        scope = " ".join(value for name, value in pairs if name == "scope" and value in known)
+        scope = self._scope(pairs)
         label = form.get("label", "")[:_LABEL_LENGTH]
         token = api_token(self._kind.prefix)
         key = Key(self._kind.name, person.username, label, scope)
@@ -108,12 +108,20 @@ class _Maker:
         self._sandbox.observations.issued(self._kind.name, token, person.username)
         return self._page(request, person, token=token)
 
+    def _scope(self, pairs: list[tuple[str, str]]) -> str:
+        """Return what the token is to be good for, as chosen on the form."""
+        if self._kind.name == ADMIN:
+            chosen = dict(pairs).get("org", ORG_ID)
+            return chosen if chosen in ORGS else ORG_ID
+        known = dict(self._kind.choices)
+        return " ".join(value for name, value in pairs if name == "scope" and value in known)
+
     def _refusal(self, person: Person) -> Response | None:
         if self._kind.name == BITBUCKET and not person.has_bitbucket:
             words = f"{person.name} has no access to Bitbucket."
             return self._pages.problem("No Bitbucket", words, 403)
         if self._kind.name == ADMIN and not person.is_org_admin:
-            words = f"{person.name} is not an administrator of {ORG_NAME}."
+            words = f"{person.name} is not an organization admin."
             return self._pages.problem("Administrators only", words, 403)
         return None
 

@@ -1,8 +1,13 @@
-"""A look-alike of the organization Admin interface: organizations and their users."""
+"""A look-alike of the organization Admin interface: organizations and their users.
+
+A key is good for one organization. When it ends is told in the answer's `meta`, where the real one
+tells nothing.
+"""
 
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from anyio import to_thread
@@ -10,7 +15,8 @@ from anyio import to_thread
 from twg.sandbox.account import ADMIN
 from twg.sandbox.faults import Place
 from twg.sandbox.gateway import bearer, unauthorized
-from twg.sandbox.people import ORG_ID, ORG_NAME, PEOPLE
+from twg.sandbox.people import ORG_ID, ORGS, PEOPLE
+from twg.sandbox.storage import Key
 from twg.sandbox.web import json_response, route
 
 if TYPE_CHECKING:
@@ -53,32 +59,35 @@ class _Admin:
 
     async def orgs(self, request: Request) -> Response:
         """GET orgs: empty, as the real one answers an organization's key."""
-        refusal = await self._refusal(request)
-        if refusal is not None:
-            return refusal
+        key = await self._key(request)
+        if key is None:
+            return unauthorized()
         own = f"{self._sandbox.issuer}/admin/v1/orgs"
         return json_response(200, {"data": [], "links": {"self": own}})
 
     async def org(self, request: Request) -> Response:
         """GET orgs/{id}."""
-        refusal = await self._refusal(request) or _other_org(request)
-        if refusal is not None:
-            return refusal
-        own = f"{self._sandbox.issuer}/admin/v1/orgs/{ORG_ID}"
+        key = await self._admitted(request)
+        if not isinstance(key, Key):
+            return key
+        org = _org(key)
+        own = f"{self._sandbox.issuer}/admin/v1/orgs/{org}"
         data = {
-            "id": ORG_ID,
+            "id": org,
             "type": "orgs",
-            "attributes": {"name": ORG_NAME},
+            "attributes": {"name": ORGS[org]},
             "relationships": {"users": {"links": {"related": f"{own}/users"}}},
             "links": {"self": own},
         }
-        return json_response(200, {"data": data})
+        ends = datetime.fromtimestamp(key.expires_at or 0, tz=UTC)
+        meta = {"apiKey": {"expiresAt": ends.strftime("%Y-%m-%dT%H:%M:%SZ")}}
+        return json_response(200, {"data": data, "meta": meta})
 
     async def users(self, request: Request) -> Response:
         """GET orgs/{id}/users, paged by `cursor` with the whole address in `links.next`."""
-        refusal = await self._refusal(request) or _other_org(request)
-        if refusal is not None:
-            return refusal
+        key = await self._admitted(request)
+        if not isinstance(key, Key):
+            return key
         cursor = request.query_params.get("cursor", "0")
         everybody = _users()
         if not (cursor.isascii() and cursor.isdigit() and int(cursor[:6]) < len(everybody)):
@@ -95,16 +104,23 @@ class _Admin:
         }
         return json_response(200, document)
 
-    async def _refusal(self, request: Request) -> Response | None:
+    async def _admitted(self, request: Request) -> Key | Response:
+        """Return the key, if it is good for the organization that is asked for."""
+        key = await self._key(request)
+        if key is None:
+            return unauthorized()
+        if request.path_params["id"] != _org(key):
+            return problem(404, "ADMIN-404-1", "Not Found", "The organization does not exist.")
+        return key
+
+    async def _key(self, request: Request) -> Key | None:
         token = bearer(request) or ""
-        key = await to_thread.run_sync(self._sandbox.storage.key, token, ADMIN)
-        return unauthorized() if key is None else None
+        return await to_thread.run_sync(self._sandbox.storage.key, token, ADMIN)
 
 
-def _other_org(request: Request) -> Response | None:
-    if request.path_params["id"] == ORG_ID:
-        return None
-    return problem(404, "ADMIN-404-1", "Not Found", "The organization does not exist.")
+def _org(key: Key) -> str:
+    # A sandbox from before there were two made keys that name none.
+    return key.scope or ORG_ID
 
 
 def _users() -> list[dict[str, Any]]:

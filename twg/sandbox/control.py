@@ -30,7 +30,7 @@ from twg.sandbox.errors import (
     SandboxPortTaken,
     SandboxRunning,
 )
-from twg.sandbox.people import CLIENT_ID, ORG_ID, described
+from twg.sandbox.people import CLIENT_ID, ORG_ID, ORGS, described
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -79,6 +79,7 @@ class SandboxStatus:
             "started_at": self.started_at,
             "people": described(),
             "org": ORG_ID,
+            "orgs": dict(ORGS),
             "client_id": CLIENT_ID,
             **self.options.as_dict(),
         }

@@ -1,4 +1,4 @@
-"""Who and what exists in the sandbox: its made-up persons, their sites, and their organization."""
+"""Who and what exists in the sandbox: its made-up persons, their sites, and organizations."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CLIENT_ID: Final = "twg-sandbox"
+WORKSPACE: Final = "harbor-works"
 ORG_ID: Final = "5b0c0de0-0a7e-4a11-9c1e-0000005a4d0c"
 ORG_NAME: Final = "Harbor Works (sandbox)"
-WORKSPACE: Final = "harbor-works"
+OTHER_ORG_ID: Final = "7e4a11de-0c1e-4b0c-8f00-0000005a4d0d"
+ORGS: Final[Mapping[str, str]] = MappingProxyType(
+    {ORG_ID: ORG_NAME, OTHER_ORG_ID: "Orchard Trust (sandbox)"}
+)
+"""The organizations by ID, with their names; the first one is the sandbox's own."""
 
 
 @dataclass(frozen=True)

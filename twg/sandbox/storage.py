@@ -108,12 +108,18 @@ class Token:
 
 @dataclass(frozen=True)
 class Key:
-    """A Bitbucket token or an organization's admin key, made on the account pages."""
+    """A Bitbucket token or an organization's admin key, made on the account pages.
+
+    Attributes:
+        scope: What it is good for: a Bitbucket token's scopes, an admin key's organization.
+        expires_at: When it ends; None before it is kept.
+    """
 
     kind: str
     username: str
     label: str
     scope: str
+    expires_at: float | None = None
 
 
 def digest(secret: str) -> str:
@@ -389,7 +395,7 @@ class Storage:
     def key(self, token: str, kind: str) -> Key | None:
         """Return the live key of `kind` that is `token`, or None."""
         row = self._maybe(
-            "select kind, username, label, scope from keys"
+            "select kind, username, label, scope, expires_at from keys"
             " where token = ? and kind = ? and expires_at > ?",
             digest(token),
             kind,

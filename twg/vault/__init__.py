@@ -2,8 +2,9 @@
 
 Plain values (`Credential` and its parts), a `CredentialStore` as the rest of twg sees it, and
 `SealedStore`, which keeps them in one file under a key that a `KeyKeeper` keeps; `MemoryStore` has
-them in memory only. Names are imported when first used: the locks and the key ring cost time that a
-command without them should not pay.
+them in memory only. `AdminStore` keeps organizations' Admin API keys in a file of its own. Names
+are imported when first used: the locks and the key ring cost time that a command without them
+should not pay.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from twg.vault.admin_key import AdminHeader, AdminKey, AdminKeySummary
+    from twg.vault.admin_store import AdminStore
     from twg.vault.condition import Condition
     from twg.vault.credential import (
         Account,
@@ -34,6 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Account",
+    "AdminHeader",
+    "AdminKey",
+    "AdminKeySummary",
+    "AdminStore",
     "Condition",
     "Credential",
     "CredentialStore",
@@ -54,6 +61,10 @@ __all__ = [
 
 _HOMES: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "AdminHeader": "admin_key",
+        "AdminKey": "admin_key",
+        "AdminKeySummary": "admin_key",
+        "AdminStore": "admin_store",
         "Condition": "condition",
         "CredentialStore": "protocol",
         "Header": "header",

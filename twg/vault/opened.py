@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twg.vault.credential import Credential, Provider
-from twg.vault.header import Header, KeyLocation
+from twg.vault.header import KeyLocation
 from twg.vault.members import Members, member
 from twg.vault.records import from_plain, to_plain
 from twg.vault.sealed import corrupt, disclose, enclose
@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guard.custody import Custody
+    from twg.vault.admin_key import AdminHeader, AdminKey
+    from twg.vault.header import Header
     from twg.vault.sealed import Document, Sealer
+
+
+R = TypeVar("R", Credential, "AdminKey")
+"""What a store keeps by name: one kind only, each in a file of its own."""
+
+H = TypeVar("H", "Header", "AdminHeader")
 
 
 class Opened:
@@ -41,8 +49,8 @@ class Opened:
         self._records = records
         self._custody = custody
         self._path = path
-        self._disclosed: dict[str, Credential] = {}
-        self._typed: Header | None = None
+        self._disclosed: dict[str, Any] = {}
+        self._typed: Any = None
         self.changed = False
 
     @classmethod
@@ -80,13 +88,14 @@ class Opened:
         return from_plain(KeyLocation, self._header.get("key"))
 
     @property
-    def known_header(self) -> Header | None:
-        """The header, typed, if `header` was called before."""
+    def known_header(self) -> Any:
+        """The header, typed, if `header` was called before; else None."""
         return self._typed
 
-    def header(self) -> Header:
-        """Return the header, typed."""
-        typed = self._typed = self._typed or from_plain(Header, json.loads(self._header.text()))
+    def header(self, kind: type[H]) -> H:
+        """Return the header, typed: as the one kind of header that this store has."""
+        typed: H = self._typed or from_plain(kind, json.loads(self._header.text()))
+        self._typed = typed
         return typed
 
     @property
@@ -110,12 +119,16 @@ class Opened:
         return 0 if summary is None else int(summary["generation"])
 
     def credential(self, profile: str) -> Credential | None:
-        """Return the credential, its secrets taken in by the custody when first asked for."""
-        found = self._disclosed.get(profile)
-        if found is None and profile in self._credentials:
-            plain = self._credentials.get(profile)
-            found = disclose(Credential, plain, self._custody, self._path)
-            self._disclosed[profile] = found
+        """Return the credential, as `record` does."""
+        return self.record(Credential, profile)
+
+    def record(self, kind: type[R], name: str) -> R | None:
+        """Return what is kept under `name`, its secrets taken in when it is first asked for."""
+        found: R | None = self._disclosed.get(name)
+        if found is None and name in self._credentials:
+            plain = self._credentials.get(name)
+            found = disclose(kind, plain, self._custody, self._path)
+            self._disclosed[name] = found
         return found
 
     def provider(self, name: str) -> Provider | None:
@@ -123,18 +136,18 @@ class Opened:
         found = self._records.inner("providers").get(name)
         return None if found is None else disclose(Provider, found, self._custody, self._path)
 
-    def put(self, credential: Credential) -> Credential:
-        """Add or replace a credential; return it with its new generation."""
-        profile = credential.profile
+    def put(self, record: R) -> R:
+        """Add or replace a record; return it with its new generation."""
+        name = record.profile
         # The store's own counter: a generation never comes back, even after `drop`.
-        credential = replace(credential, generation=self.generation + 1)
-        record = member(profile, enclose(credential))
-        summary = member(profile, to_plain(credential.summary))
-        self._credentials.put(profile, record)
-        self._summaries.put(profile, summary)
-        self._disclosed[profile] = credential
-        self._count(active=self._active or profile)
-        return credential
+        record = replace(record, generation=self.generation + 1)
+        sealed = member(name, enclose(record))
+        summary = member(name, to_plain(record.summary))
+        self._credentials.put(name, sealed)
+        self._summaries.put(name, summary)
+        self._disclosed[name] = record
+        self._count(active=self._active or name)
+        return record
 
     def drop(self, profile: str) -> None:
         """Remove a credential; a sole one left over becomes the active one."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from twg.errors import StoreCorrupt
-from twg.vault.header import Header, KeyLocation
+from twg.vault.header import KeyLocation
 from twg.vault.members import Members
 from twg.vault.records import from_plain, to_plain
 
@@ -62,14 +62,14 @@ class Document:
     header: Members
     sealed: bytes
 
-    def read_header(self) -> Header:
+    def read_header(self, kind: type[T]) -> T:
         """Return the header, typed.
 
         Raises:
             StoreCorrupt: It is not one.
         """
         try:
-            return from_plain(Header, json.loads(self.header.text()))
+            return from_plain(kind, json.loads(self.header.text()))
         except (TypeError, ValueError) as error:
             raise corrupt(self.path, f"its header is damaged ({error})") from None
 

@@ -46,7 +46,6 @@ from twg.errors import (
 )
 from twg.vault.condition import set_aside
 from twg.vault.gathering import Gathering
-from twg.vault.header import Header
 from twg.vault.known import Known, Sight
 from twg.vault.locks import ProcessLock
 from twg.vault.mark import Mark
@@ -59,12 +58,14 @@ if TYPE_CHECKING:
 
     from guard.custody import Custody
     from guard.secret import Secret
+    from twg.vault.admin_key import AdminHeader
     from twg.vault.gathering import Errand
-    from twg.vault.header import KeyLocation
+    from twg.vault.header import Header, KeyLocation
     from twg.vault.keys import KeyKeeper
     from twg.vault.sealed import Document
 
 T = TypeVar("T")
+H = TypeVar("H", "Header", "AdminHeader")
 Change = Callable[[Opened], Any]
 
 _ROOM: Final = 64 * 1024
@@ -109,8 +110,8 @@ class SealedFile:
         known = self._known
         return known.opened if known is not None and known.sight.holds() else None
 
-    async def header(self) -> Header:
-        """Return the clear header; an empty one if there is no file.
+    async def header(self, kind: type[H]) -> H:
+        """Return the clear header, of the kind this file has; an empty one if there is no file.
 
         Raises:
             StoreCorrupt: The file is damaged, or a newer twg wrote it.
@@ -119,10 +120,11 @@ class SealedFile:
         await lowlevel.checkpoint()
         opened = self._recall()
         if opened is None:
-            return await self._in_thread(self._clear_header)
-        if opened.known_header is not None:
-            return opened.known_header
-        return await to_thread.run_sync(opened.header)
+            return await self._in_thread(partial(self._clear_header, kind))
+        if (known := opened.known_header) is not None:
+            found: H = known
+            return found
+        return await to_thread.run_sync(opened.header, kind)
 
     async def exists(self) -> bool:
         """Tell whether there is a file.
@@ -309,9 +311,9 @@ class SealedFile:
             with contextlib.suppress(TwgError, GuardError):
                 asyncio.run(self._keys.destroy(spare.location))
 
-    def _clear_header(self) -> Header:
+    def _clear_header(self, kind: type[H]) -> H:
         document = self._document()
-        return Header() if document is None else document.read_header()
+        return kind() if document is None else document.read_header(kind)
 
     def _exists(self) -> bool:
         with contextlib.suppress(FileNotFoundError):

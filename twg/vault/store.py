@@ -11,6 +11,7 @@ from anyio import to_thread
 from guard.errors import GuardError
 from twg.errors import AuthRequired, TwgError
 from twg.vault.condition import examine
+from twg.vault.header import Header
 from twg.vault.protocol import check_generation
 from twg.vault.sealed_file import SealedFile, at_the_edge
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from guard.custody import Custody
     from twg.vault.condition import Condition
     from twg.vault.credential import Credential, Provider
-    from twg.vault.header import Header, KeyLocation
+    from twg.vault.header import KeyLocation
     from twg.vault.keys import KeyKeeper
     from twg.vault.opened import Opened
 
@@ -63,7 +64,7 @@ class SealedStore:
             StoreCorrupt: The file is damaged, or a newer twg wrote it.
             ConfigError: Others have access to the file, or it is not one.
         """
-        return await self._file.header()
+        return await self._file.header(Header)
 
     def peek(self, profile: str) -> Credential | None:
         """Return the profile's credential as it is known now; None if it must be read.
