@@ -99,7 +99,7 @@ async def test_keys_of_two_organizations_stand_side_by_side(
     console.apart("api", "admin", f"/v1/orgs/{ORG_ID}", status=4)
 
     shown = console.apart("admin", "auth", "logout", "--org", OTHER_ORG_ID).out
-    assert "It is not revoked by that: no API does it" in shown
+    assert "That does not revoke it, and no API can" in shown
     assert f"{own.url}/admin/api-keys" in shown
     after = state(console)
     assert (after["org"], len(after["organizations"])) == (ORG_ID, 1)
@@ -263,6 +263,13 @@ def test_words_that_cannot_be_meant_are_refused(console: Console, words: list[st
     assert re.search(r"--(org|email)", error["message"])
 
 
+def test_a_file_that_others_can_get_at_is_told_before_anybody_is_asked(console: Console) -> None:
+    keep(console, AWAY)
+    (console.config / "admin.conf").chmod(0o644)
+
+    assert console.apart(*LOGIN, *GIVEN, "-o", "json", status=78).error["code"] == "CONFIG"
+
+
 # What is told of keys
 
 ENDS: dict[str, tuple[float | None, float, str, str, bool]] = {
@@ -289,7 +296,7 @@ def test_status_tells_when_a_key_ends_and_warns_in_its_last_week(
 
     assert words in shown.out
     assert data["state"] == expected
-    assert ("make another, then run `twg admin auth login --org" in shown.err) is warns
+    assert ("Make another, then run `twg admin auth login --org" in shown.err) is warns
     assert (data["expires_at"] is None) is (ends is None)
     assert data["store"]["key"] == "file"
     assert console.records("secret.revealed") == [], "no secret is opened"
@@ -321,9 +328,7 @@ def test_atlassians_own_keys_are_revoked_at_atlassian(console: Console) -> None:
 
     shown = console.twg("admin", "auth", "logout", "--org", ORG_ID).out
 
-    assert (
-        "until it is revoked by hand at https://admin.atlassian.com (Settings > API keys)" in shown
-    )
+    assert "  https://admin.atlassian.com (Settings > API keys).\n" in shown
 
 
 def test_a_damaged_file_is_mended_by_the_command_for_it(console: Console) -> None:
@@ -568,7 +573,7 @@ def test_the_doctor_warns_of_a_keys_end(console: Console) -> None:
     found = told(console, "--offline", ok=False)
 
     assert found["admin 5b0c0d"]["status"] == "note"
-    assert "make another" in found["admin 5b0c0d"]["fix"]
+    assert "Make another" in found["admin 5b0c0d"]["fix"]
     assert found["admin 7e4a11"]["status"] == "failed"
 
 
