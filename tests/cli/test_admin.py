@@ -475,7 +475,7 @@ def test_personal_commands_do_without_the_admin_file(
     console.twg(*words)
 
 
-FILES = re.compile(rb"(auth|admin)(\.conf|-[0-9a-f]{16}\.(?:key|mark)|\.lock)")
+FILES = re.compile(rb"(auth|admin)(\.conf|-[0-9a-f]{16}\.(?:key|mark|lock)|\.lock)")
 
 
 def strace(record: Path) -> list[str]:
