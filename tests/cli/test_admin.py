@@ -292,8 +292,10 @@ def test_status_tells_when_a_key_ends_and_warns_in_its_last_week(
     keep(console, AWAY, expires_at=end, saved_at=now - entered * DAY)
 
     shown = console.twg("admin", "auth", "status")
-    data = console.twg("admin", "auth", "status", "-o", "json").data
+    document = console.twg("admin", "auth", "status", "-o", "json")
+    data = document.data
 
+    assert (document.err, data["warning"] is not None) == ("", warns)
     assert words in shown.out
     assert data["state"] == expected
     assert ("Make another, then run `twg admin auth login --org" in shown.err) is warns

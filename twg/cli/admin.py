@@ -72,9 +72,10 @@ async def status(wiring: Wiring) -> None:
         },
         _status_lines(wiring, header, now),
     )
-    for one in header.profiles.values():
-        if (warning := admin_keys.warning(one, now)) is not None:
-            wiring.output.warn(warning)
+    if wiring.output.mode == "text":  # else each stands with its organization
+        for one in header.profiles.values():
+            if (warning := admin_keys.warning(one, now)) is not None:
+                wiring.output.warn(warning)
 
 
 @command("switch", params=[click.Argument(["org"], metavar="ID")])

@@ -67,6 +67,7 @@ def as_data(header: AdminHeader, summary: AdminKeySummary, now: float) -> dict[s
         "saved_at": stamp(summary.saved_at),
         "expires_at": stamp(summary.expires_at),
         "expires_by": stamp(_latest_end(summary)),
+        "warning": warning(summary, now),
     }
 
 
