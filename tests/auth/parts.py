@@ -17,7 +17,7 @@ from tests.vault.samples import Ear, custody_of
 from twg.auth.ages import Uptime
 from twg.auth.signin import Identity, People, SignIn
 from twg.errors import StoreUnwritable
-from twg.products import atlassian
+from twg.products import atlassian, presets
 from twg.sandbox.people import CLIENT_ID
 from twg.vault import Credential, Endpoints, Provider, Tokens
 
@@ -89,7 +89,7 @@ def provider_at(url: str, **changes: Any) -> Provider:
             revocation=f"{url}/oauth/revoke",
             userinfo=f"{url}/userinfo",
         ),
-        scopes=atlassian.DEFAULT_SCOPES,
+        scopes=presets.load("atlassian").scopes,
         api_base=url,
         iss_required=True,
     )

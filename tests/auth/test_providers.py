@@ -15,7 +15,7 @@ from twg.auth.clients import client_of
 from twg.auth.providers import Wish, found
 from twg.errors import ConfigError, GrantRefused, ProtocolError
 from twg.http import origin
-from twg.products import atlassian
+from twg.products import presets
 from twg.sandbox.people import CLIENT_ID
 
 if TYPE_CHECKING:
@@ -54,7 +54,12 @@ async def test_the_sandbox_is_found_as_it_is(
     provider = await found(
         http,
         custody,
-        wish(sandbox.url, name="sandbox", client_id=CLIENT_ID, scopes=atlassian.DEFAULT_SCOPES),
+        wish(
+            sandbox.url,
+            name="sandbox",
+            client_id=CLIENT_ID,
+            scopes=presets.load("atlassian").scopes,
+        ),
     )
     expected = provider_at(sandbox.url, authorize_params={"prompt": "consent"})
     endpoints = replace(expected.endpoints, registration=f"{sandbox.url}/oidc/register")

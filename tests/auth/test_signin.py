@@ -45,7 +45,7 @@ from twg.errors import (
     SignInRefused,
     StoreUnwritable,
 )
-from twg.products import atlassian
+from twg.products import atlassian, presets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -328,7 +328,7 @@ async def test_what_the_provider_wants_besides_is_sent(
         "audience": "api.example.com",
         "prompt": "consent",
         "resource": "https://api.example.com/",
-        "scope": " ".join(atlassian.DEFAULT_SCOPES),
+        "scope": " ".join(presets.load("atlassian").scopes),
     }
     assert told.codes == []
 
@@ -405,7 +405,7 @@ async def test_a_provider_without_identity_and_sites(
     credential = outcome.credential
     assert (credential.account, credential.sites, credential.site) == (None, (), None)
     assert credential.lapses_at is None
-    assert credential.tokens.scopes == atlassian.DEFAULT_SCOPES
+    assert credential.tokens.scopes == presets.load("atlassian").scopes
     assert atlassian.url_for(credential, "atlassian", "/v1") == f"{server.url}/v1"
     assert server.to("/oauth/token")[0].form["code"] == "made-up-code"
 

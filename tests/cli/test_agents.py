@@ -39,6 +39,8 @@ FOR_PEOPLE = {
     "twg logout": ["logout"],
     "twg provider add": ["provider", "add", "acme", "--issuer", "https://auth.example.com"],
     "twg provider remove": ["provider", "remove", "acme"],
+    "twg admin auth login": ["admin", "auth", "login", "--sandbox"],
+    "twg admin auth logout": ["admin", "auth", "logout", "--org", "an-organization"],
 }
 
 

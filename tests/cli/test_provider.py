@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cli.acme import WELL_KNOWN, metadata
-from tests.oauth.servers import document, status
+from tests.oauth.servers import document, serving, status
 from tests.rigs.terminal import Terminal
-from twg.products import atlassian
+from tests.vault.samples import Ear, custody_of
+from twg.auth import providers
+from twg.cli.provider_wish import preset_wish
+from twg.http import Http
+from twg.products import atlassian, presets
 
 if TYPE_CHECKING:
     from tests.cli.console import Console
@@ -149,7 +154,26 @@ def test_atlassian_wants_an_app_and_its_callback_is_told(
 
     assert "--client-id" in error["remediation"]
     assert "--confidential" in error["remediation"]
-    assert atlassian.REDIRECT_URI in error["remediation"]
+    assert str(presets.load("atlassian").redirect_uri) in error["remediation"]
+
+
+async def test_a_preset_fills_in_what_is_not_given() -> None:
+    """A client is registered, and the resource named; what a person says goes first."""
+    wish = preset_wish("rovo-mcp", None, {"scopes": ("read",), "endpoints": {"userinfo": "u"}})
+    assert wish is not None
+    assert set(wish.endpoints) == {"authorization", "token", "registration", "userinfo"}
+    async with serving() as server, Http() as http:
+        server.on("/register", document({"client_id": "c-registered"}, 201))
+        here = {kind: f"{server.url}/{kind}" for kind in ("authorization", "token")}
+        here["registration"] = f"{server.url}/register"
+        found = await providers.found(
+            http, custody_of(Ear()), replace(wish, issuer=server.url, endpoints=here)
+        )
+
+    assert (found.client_id, found.registered) == ("c-registered", True)
+    assert found.resource == "https://mcp.atlassian.com/v1/mcp"
+    assert found.api_base == "https://mcp.atlassian.com"
+    assert found.scopes == ("read",)
 
 
 def test_another_server_may_be_called_atlassian(console: Console, acme: Server) -> None:

@@ -19,7 +19,7 @@ from twg import settings
 from twg.cli.command import global_options
 from twg.cli.main import root
 from twg.errors import ConfigError
-from twg.products import admin, atlassian
+from twg.products import admin, atlassian, presets
 from twg.sandbox.people import PEOPLE
 
 if TYPE_CHECKING:
@@ -119,9 +119,10 @@ def test_the_words_for_all_commands_are_options_of_all() -> None:
 
 def test_what_to_set_up_at_atlassian_is_what_twg_asks_for() -> None:
     told = read("README.md").section("Sign in at Atlassian")
-    assert f"`{atlassian.REDIRECT_URI}`" in told
-    assert all(f"`{scope}`" in told for scope in atlassian.DEFAULT_SCOPES)
-    assert len(re.findall(r"`[a-z]+:[a-z.-]+`", told)) == len(atlassian.DEFAULT_SCOPES) - 1
+    preset = presets.load("atlassian")
+    assert f"`{preset.redirect_uri}`" in told
+    assert all(f"`{scope}`" in told for scope in preset.scopes)
+    assert len(re.findall(r"`[a-z]+:[a-z.-]+`", told)) == len(preset.scopes) - 1
 
 
 def test_the_sandboxs_persons_are_told() -> None:

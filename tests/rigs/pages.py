@@ -97,6 +97,24 @@ async def deny_device_on_sandbox(
     await browser.find("#denied")
 
 
+async def make_admin_key_on_sandbox(
+    browser: Browser, url: str, name: str, password: str, organization: str
+) -> str:
+    """Make a key for the organization of that name on the sandbox's page, and return it."""
+    await browser.go(f"{url}/admin/api-keys")
+    await browser.find("#username, #create")
+    if await browser.all("#username"):
+        await browser.type("#username", name)
+        await browser.type("#password", password)
+        await browser.click("#sign-in")
+    await browser.find("#create")
+    for choice in await browser.all("label:has(input[name=org])"):
+        if organization in await choice.text():
+            await choice.click()
+    await browser.click("#create")
+    return await (await browser.find("#token")).text()
+
+
 async def _open_device(
     browser: Browser, verification_uri: str, name: str, password: str, user_code: str | None
 ) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import re
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.sandbox.running import running_sandbox
 from tests.sandbox.visiting import Visitor
-from twg.sandbox.people import ORG_ID
+from twg.sandbox.people import ORG_ID, ORGS, OTHER_ORG_ID
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -282,6 +283,19 @@ async def test_admin(visitor: Visitor) -> None:
     assert bad.status_code == 400
     refused = await visitor.call(f"/admin/v1/orgs/{ORG_ID}", "ATCTT3xFfGN0no")
     assert refused.json() == {"code": 401, "message": "Unauthorized"}
+
+
+async def test_an_admin_key_is_good_for_one_organization(visitor: Visitor) -> None:
+    """The one that was chosen on the form; it tells when the key ends."""
+    key = await _made(visitor, "/admin/api-keys", org=OTHER_ORG_ID)
+    org = (await visitor.call(f"/admin/v1/orgs/{OTHER_ORG_ID}", key)).json()
+    assert org["data"]["attributes"]["name"] == ORGS[OTHER_ORG_ID]
+    ends = datetime.fromisoformat(org["meta"]["apiKey"]["expiresAt"])
+    assert timedelta(days=6) < ends - datetime.now(UTC) <= timedelta(days=7)
+    for path in (f"/admin/v1/orgs/{ORG_ID}", f"/admin/v1/orgs/{ORG_ID}/users"):
+        assert (await visitor.call(path, key)).status_code == 404
+    unknown = await _made(visitor, "/admin/api-keys", org="no-such")
+    assert (await visitor.call(f"/admin/v1/orgs/{ORG_ID}", unknown)).status_code == 200
 
 
 async def test_an_access_token_is_no_admin_key(alice: Caller) -> None:

@@ -26,6 +26,7 @@ _TRIES: Final = 3
     "login",
     human_only=True,
     takes_secret=True,
+    short="Enter an organization's Admin API key.",
     params=[
         click.Option(["--email"], metavar="EMAIL", help="Your account's e-mail address."),
         click.Option(["--org"], metavar="ID", help="The organization's ID."),
@@ -33,7 +34,7 @@ _TRIES: Final = 3
     ],
 )
 async def login(wiring: Wiring, *, email: str | None, org: str | None, sandbox: bool) -> None:
-    """Enter an organization's Admin API key, which is checked and then kept sealed.
+    """Enter an organization's Admin API key; it is tried, then kept sealed.
 
     An organization admin makes it at admin.atlassian.com, under Settings > API keys. A key that
     is kept already stays until the new one has proven good.
@@ -71,9 +72,10 @@ async def status(wiring: Wiring) -> None:
         },
         _status_lines(wiring, header, now),
     )
-    for one in header.profiles.values():
-        if (warning := admin_keys.warning(one, now)) is not None:
-            wiring.output.warn(warning)
+    if wiring.output.mode == "text":  # else each stands with its organization
+        for one in header.profiles.values():
+            if (warning := admin_keys.warning(one, now)) is not None:
+                wiring.output.warn(warning)
 
 
 @command("switch", params=[click.Argument(["org"], metavar="ID")])
@@ -110,8 +112,8 @@ async def logout(wiring: Wiring, *, org: str | None) -> None:
         {"org": summary.org, "name": summary.name, "revoked": False, "revoke_at": page},
         [
             f"✔ Removed the Admin API key for {admin_keys.label(summary)} from this device.",
-            "  It is not revoked by that: no API does it. Whoever has a copy can go on using it",
-            f"  until it is revoked by hand at {page}.",
+            "  That does not revoke it, and no API can. An organization admin does it at",
+            f"  {page}.",
         ],
     )
 

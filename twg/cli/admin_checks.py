@@ -84,6 +84,6 @@ async def _key(
     now = time.time()
     expiry = admin_keys.expiry_in_words(summary, now)
     detail = f"{admin_keys.label(summary)}: {told}; {expiry}"
-    fix = admin_keys.warning(summary, now)
     status = _STATUS[admin_keys.state_of(summary, now)]
+    fix = None if status == "ok" else admin_keys.renewal(summary)
     return Check(name=name, status=status, detail=detail, fix=fix)

@@ -47,10 +47,12 @@ def warning(summary: AdminKeySummary, now: float) -> str | None:
         return None
     end = _latest_end(summary)
     when = f"expires in {duration(end - now)}" if state == "expiring" else "has expired"
-    return (
-        f"the Admin API key for {label(summary)} {when}; make another, then run "
-        f"`twg admin auth login --org {summary.org}`"
-    )
+    return f"the Admin API key for {label(summary)} {when}. {renewal(summary)}"
+
+
+def renewal(summary: AdminKeySummary) -> str:
+    """Return what to do about a key whose end is near."""
+    return f"Make another, then run `twg admin auth login --org {summary.org}`."
 
 
 def as_data(header: AdminHeader, summary: AdminKeySummary, now: float) -> dict[str, Any]:
@@ -65,6 +67,7 @@ def as_data(header: AdminHeader, summary: AdminKeySummary, now: float) -> dict[s
         "saved_at": stamp(summary.saved_at),
         "expires_at": stamp(summary.expires_at),
         "expires_by": stamp(_latest_end(summary)),
+        "warning": warning(summary, now),
     }
 
 

@@ -9,39 +9,22 @@ from typing import TYPE_CHECKING, Final
 from twg.auth import providers
 from twg.cli import sandbox_provider
 from twg.cli.provider import ask_client_secret
-from twg.cli.provider_wish import atlassian_wish, wish_for
+from twg.cli.provider_wish import preset_wish, wish_for
 from twg.errors import ConfigError
 from twg.http import origin
-from twg.products import atlassian
+from twg.products import presets
 
 if TYPE_CHECKING:
     from twg.auth.providers import Wish
     from twg.cli.wiring import Wiring
     from twg.http import Http
+    from twg.products.presets import Preset
     from twg.vault import Provider
 
 _CHOICES: Final = (
     "Atlassian, with an OAuth app of your own",
     "Another OAuth 2.1 server",
     "The local sandbox, to try things on",
-)
-
-_APP_STEPS: Final = (
-    "twg signs in at Atlassian as an OAuth app of your own. To make one (once):",
-    "",
-    f"  1. Open {atlassian.APP_CONSOLE} and create an",
-    "     OAuth 2.0 integration; any name will do.",
-    "  2. Permissions: add the User identity API, the Jira API and the Confluence",
-    "     API, with these scopes:",
-    "",
-    *(f"       {scope}" for scope in atlassian.DEFAULT_SCOPES if scope != "offline_access"),
-    "",
-    "  3. Authorization: configure OAuth 2.0 (3LO) with exactly this callback URL:",
-    "",
-    f"       {atlassian.REDIRECT_URI}",
-    "",
-    "  4. Settings: there are its client ID and its secret.",
-    "",
 )
 
 
@@ -65,13 +48,34 @@ async def guide(wiring: Wiring, http: Http) -> Provider:
 
 
 async def _at_atlassian(wiring: Wiring) -> Wish:
-    for line in ("", *_APP_STEPS):
+    preset = presets.load(presets.ATLASSIAN)
+    for line in ("", *_app_steps(preset)):
         wiring.output.say(line)
     client_id = await wiring.questions.ask("client ID")
-    wish = atlassian_wish("atlassian", None, {"client_id": client_id})
+    wish = preset_wish(preset.name, None, {"client_id": client_id})
     if wish is None:
         raise RuntimeError("the name decides that Atlassian is meant")
-    return replace(wish, ask_secret=partial(ask_client_secret, wiring, "atlassian", wish.issuer))
+    return replace(wish, ask_secret=partial(ask_client_secret, wiring, preset.name, wish.issuer))
+
+
+def _app_steps(preset: Preset) -> tuple[str, ...]:
+    return (
+        "twg signs in at Atlassian as an OAuth app of your own. To make one (once):",
+        "",
+        f"  1. Open {preset.app_console} and create an",
+        "     OAuth 2.0 integration; any name will do.",
+        "  2. Permissions: add the User identity API, the Jira API and the Confluence",
+        "     API, with these scopes:",
+        "",
+        *(f"       {scope}" for scope in preset.scopes if scope != "offline_access"),
+        "",
+        "  3. Authorization: configure OAuth 2.0 (3LO) with exactly this callback URL:",
+        "",
+        f"       {preset.redirect_uri}",
+        "",
+        "  4. Settings: there are its client ID and its secret.",
+        "",
+    )
 
 
 async def _elsewhere(wiring: Wiring) -> Wish:

@@ -59,11 +59,12 @@ async def add(
 ) -> None:
     """Add an OAuth 2.1 server under NAME, by what it says of itself.
 
-    Without --client-id a client is registered there (RFC 7591). For Atlassian, with an app of
-    your own: `twg provider add atlassian --client-id ID --confidential`.
+    Without --client-id a client is registered there (RFC 7591). Two need no --issuer: Atlassian,
+    with an app of your own (`twg provider add atlassian --client-id ID --confidential`), and
+    Atlassian's Rovo MCP server (`twg provider add rovo-mcp`).
     """
     from twg.auth import providers  # noqa: PLC0415 - Authlib only where it is used
-    from twg.cli.provider_wish import atlassian_wish, wish_for  # noqa: PLC0415 - likewise
+    from twg.cli.provider_wish import preset_wish, wish_for  # noqa: PLC0415 - likewise
 
     check_profile_name(name)
     if confidential and client_id is None:
@@ -75,7 +76,7 @@ async def add(
         "resource": resource,
         "endpoints": _endpoints(endpoints),
     }
-    wish = atlassian_wish(name, issuer, given) or wish_for(name, issuer, given)
+    wish = preset_wish(name, issuer, given) or wish_for(name, issuer, given)
     await wiring.store.prove_replaceable()
     if confidential:
         wish = replace(wish, ask_secret=partial(ask_client_secret, wiring, name, wish.issuer))
@@ -135,10 +136,11 @@ async def remove(wiring: Wiring, *, name: str) -> None:
 
 async def ask_client_secret(wiring: Wiring, name: str, issuer: str) -> Secret:
     """Ask for the secret of a client at `issuer` in the hidden prompt."""
-    from twg.products import atlassian  # noqa: PLC0415 - httpx only where it is used
+    from twg.products import presets  # noqa: PLC0415 - reads its file
 
-    theirs = atlassian.is_atlassian(issuer)
-    place = atlassian.APP_CONSOLE if theirs else f"{issuer}, where your app is registered"
+    known = presets.for_issuer(issuer)
+    registered = f"{issuer}, where your app is registered"
+    place = (known.app_console if known else None) or registered
     return await wiring.prompt.ask(
         "client-secret",
         what=f"client secret of {name}",
@@ -148,7 +150,7 @@ async def ask_client_secret(wiring: Wiring, name: str, issuer: str) -> Secret:
             f"and is kept sealed in {wiring.shown(wiring.settings.auth_conf)}.",
             f"It is shown, and made anew, at {place}.",
         ],
-        accepts=atlassian.CLIENT_SECRET_KINDS if theirs else None,
+        accepts=known.client_secret_kinds if known else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""From what a person gives of a provider to what is looked for; Atlassian's own are known."""
+"""From what a person gives of a provider to what is looked for; some need only be named."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from twg.auth.providers import Wish
 from twg.errors import ConfigError, UsageError
 from twg.http import origin
-from twg.products import atlassian
+from twg.products import atlassian, presets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,33 +33,39 @@ def wish_for(name: str, issuer: str | None, given: Mapping[str, Any]) -> Wish:
     return Wish(name=name, issuer=issuer, api_base=atlassian.api_base(issuer), **_present(given))
 
 
-def atlassian_wish(name: str, issuer: str | None, given: Mapping[str, Any]) -> Wish | None:
-    """Return the wish for Atlassian's own server, or None if another is meant.
+def preset_wish(name: str, issuer: str | None, given: Mapping[str, Any]) -> Wish | None:
+    """Return the wish for a server that is known beforehand, or None if another is meant.
 
-    Atlassian needs an app of the person's own (developer.atlassian.com), a fixed redirect URI and
-    token requests in JSON.
+    The issuer decides which one is meant, and the name where there is no issuer.
 
     Raises:
-        ConfigError: There is no client id.
+        ConfigError: There is no client id, and clients cannot register there.
     """
-    meant = atlassian.is_atlassian(issuer) if issuer is not None else name == "atlassian"
-    if not meant:
+    preset = presets.named(name) if issuer is None else presets.for_issuer(issuer)
+    if preset is None:
         return None
     present = _present(given)
-    if "client_id" not in present:
+    if preset.app_console is not None and "client_id" not in present:
         raise ConfigError(
-            "Atlassian registers no clients by itself",
-            "Make an OAuth 2.0 app at developer.atlassian.com/console and name it: --client-id ID "
-            f"--confidential. Its callback URL is {atlassian.REDIRECT_URI}",
+            f"{preset.title} registers no clients by itself",
+            f"Make an OAuth 2.0 app at {preset.app_console} and name it: --client-id ID "
+            f"--confidential. Its callback URL is {preset.redirect_uri}",
         )
     defaults: dict[str, Any] = {
-        "scopes": atlassian.DEFAULT_SCOPES,
-        "redirect_uri": atlassian.REDIRECT_URI,
-        "authorize_parameters": atlassian.AUTHORIZE_PARAMETERS,
-        "token_body": "json",
+        "scopes": preset.scopes,
+        "redirect_uri": preset.redirect_uri,
+        "resource": preset.resource,
+        "authorize_parameters": preset.authorize_parameters,
+        "token_body": preset.token_body,
     }
+    # One endpoint that a person names leaves the others as they are.
+    endpoints = {**preset.endpoints, **present.pop("endpoints", {})}
     return Wish(
-        name=name, issuer=atlassian.ISSUER, api_base=atlassian.API_BASE, **(defaults | present)
+        name=name,
+        issuer=preset.issuer,
+        api_base=preset.api_base,
+        endpoints=endpoints,
+        **(defaults | present),
     )
 
 

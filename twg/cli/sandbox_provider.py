@@ -33,13 +33,13 @@ async def started(state_dir: Path) -> tuple[SandboxStatus, bool]:
 async def provider_of(running: SandboxStatus, http: Http, custody: Custody) -> Provider:
     """Return the provider that a running sandbox is."""
     from twg.auth import providers  # noqa: PLC0415 - Authlib only where it is used
-    from twg.products import atlassian  # noqa: PLC0415 - likewise
+    from twg.products import atlassian, presets  # noqa: PLC0415 - likewise
 
     wish = providers.Wish(
         name=NAME,
         issuer=running.url,
         client_id=CLIENT_ID,
         api_base=atlassian.api_base(running.url),
-        scopes=atlassian.DEFAULT_SCOPES,
+        scopes=presets.load(presets.ATLASSIAN).scopes,
     )
     return await providers.found(http, custody, wish)

@@ -116,7 +116,10 @@ async def checked(
     data = _mapping(document.get("data"))
     told = str(data.get("id"))
     if told.lower() != org.lower():
-        raise ProtocolError(f"{_host(answer)} was asked for one organization and told of another")
+        raise ProtocolError(
+            f"{_host(answer)} does not tell of the organization that was asked for",
+            "Try again. If it goes on, see https://status.atlassian.com.",
+        )
     meta = _mapping(_mapping(document.get("meta")).get("apiKey"))
     return AdminKey(
         org=told,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -20,33 +19,6 @@ if TYPE_CHECKING:
 
 ISSUER: Final = "https://auth.atlassian.com"
 API_BASE: Final = "https://api.atlassian.com"
-APP_CONSOLE: Final = "https://developer.atlassian.com/console/myapps/"
-"""Where a person makes an OAuth app, and finds its client secret."""
-
-CLIENT_SECRET_KINDS: Final = frozenset({"atlassian-client-secret"})
-"""What a client secret made there may look like, beside none: older ones have no prefix."""
-
-# developer.atlassian.com, "OAuth 2.0 (3LO) apps": the audience and `prompt=consent` are required.
-AUTHORIZE_PARAMETERS: Final[Mapping[str, str]] = MappingProxyType(
-    {"audience": "api.atlassian.com", "prompt": "consent"}
-)
-DEFAULT_SCOPES: Final = (
-    "offline_access",
-    "read:me",
-    "read:jira-work",
-    "read:jira-user",
-    "read:confluence-content.summary",
-    "read:confluence-space.summary",
-    "search:confluence",
-)
-REDIRECT_URI: Final = "http://127.0.0.1:8716/callback"
-"""Atlassian compares it to the letter, port included, so a person registers just this one."""
-
-TOKEN_BODY: Final = "json"  # noqa: S105 - the name of an encoding
-"""How Atlassian's token endpoint is asked in its own documentation."""
-
-IDLE_DAYS: Final = 90.0
-"""Days without use after which a 3LO app's refresh token lapses."""
 
 SERVICES: Final = ("jira", "confluence", "atlassian")
 """Those that take the sign-in's own token."""
@@ -75,7 +47,10 @@ def api_base(issuer: str) -> str:
 
 def idle_days(issuer: str) -> float:
     """Return after how many days without use a refresh token of this issuer is taken to lapse."""
-    return IDLE_DAYS if is_atlassian(issuer) else _USUAL_IDLE_DAYS
+    from twg.products import presets  # noqa: PLC0415 - reads its files
+
+    known = presets.for_issuer(issuer)
+    return (known.idle_days if known else None) or _USUAL_IDLE_DAYS
 
 
 async def account_of(http: Http, provider: Provider, access: Secret) -> Account | None:
