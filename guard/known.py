@@ -1,20 +1,25 @@
-"""`Index`: tells which of very many known secrets a text may hold, without looking for each.
+"""`Index`: finds which of very many known secrets a text holds, without looking for each.
 
-Of a text only its letters and digits count here, once its escapes are undone: so quotes, line
-wraps, colons and colours inside a secret do not matter. Every stretch of eight of them is looked up
-in one table, in which each secret has a few entries: one for each way in which it may be encoded.
-So a text costs the same whether ten secrets are known or ten thousand.
+Only letters and digits count at first: every stretch of eight of them is looked up in one table, in
+which each secret has a few entries, one for each way in which it may be encoded. So a text costs
+the same whether ten secrets are known or ten thousand, and quotes, line wraps, colons and colours
+inside a secret do not matter. What is found so is then compared character by character.
 """
 
 from __future__ import annotations
 
 import re
 import string
-from functools import cache
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from guard.readings import NOISE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from guard.readings import Reading
 
 GRAM: Final = 8
 """How many letters and digits are looked up at once."""
@@ -22,64 +27,112 @@ GRAM: Final = 8
 WHOLE: Final = 16
 """A secret with fewer characters is looked for whole; of longer ones, three quarters will do."""
 
-_ALNUM: Final = (string.ascii_letters + string.digits).encode()
-_OTHERS: Final = bytes(each for each in range(256) if each not in _ALNUM)
+_LETTERS: Final = frozenset(string.ascii_letters + string.digits)
+_OTHERS: Final = bytes(each for each in range(256) if chr(each) not in _LETTERS)
 _LOWER: Final = bytes(range(256)).lower()
-_MOST_LAYERS: Final = 3
-_CROWD: Final = 8
-_ESCAPES: Final = ("%", "\\", "&")
-_ESCAPE: Final = (
-    r"(?:%|\\x)([0-9A-Fa-f]{2})"
-    r"|\\[uU]\{?(?:0000)?([0-9A-Fa-f]{4})\}?"
-    r"|&#[xX]0{0,8}([0-9A-Fa-f]{1,6});|&#0{0,8}([0-9]{1,7});"
-    r"|(&(?:amp|lt|gt|quot|apos);|\\[nrtabfv])"
-)
-_DECIMAL: Final = 4
-_NAMED: Final = 5
+_BASE64: Final = frozenset(string.ascii_letters + string.digits + "+/-_")
+_MOST_ALIKE: Final = 8
+_LONGEST_GAP: Final = 64
+
+
+class Found(NamedTuple):
+    """Where a known value stands in the original text."""
+
+    start: int
+    end: int
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Encoding:
+    """One way to write a value, from which its letters can be told.
+
+    Attributes:
+        encode: Writes a value.
+        offset: For base64, how many bytes stand before the value; -1 for all else. The characters
+            at the ends may share bits with their neighbours.
+        any_case: Letters may have any case; else they have their own, or all have the same.
+    """
+
+    encode: Callable[[str], str]
+    offset: int = -1
+    any_case: bool = False
+
+
+class _Entry(NamedTuple):
+    """An entry of the table: a value, its encoding and where the stretch stands in its letters."""
+
+    value: str
+    encoding: _Encoding
+    at: int
 
 
 class Index:
-    """Known values, to be found by what eight of their letters and digits are.
+    """Known values, to be found by eight of their letters and digits.
 
-    A value costs about 600 bytes here, however long it is, and twenty microseconds once.
+    A value costs about a kilobyte here, however long it is, and some thirty microseconds once.
     """
 
     def __init__(self) -> None:
-        self._holders: dict[bytes, tuple[str, ...]] = {}
-        self._odd: list[str] = []
+        self._entries: dict[bytes, tuple[_Entry, ...]] = {}
+        self._odd: dict[str, str] = {}
 
     def add(self, value: str) -> None:
         """Know `value` from now on."""
-        grams = [self._gram(skeleton) for skeleton in _skeletons(value)]
-        if not all(grams):
-            self._odd.append(value)  # of signs more than of letters: each text is asked for it
-            return
-        for gram in {*grams}:
-            self._holders[gram] = (*self._holders.get(gram, ()), value)
+        for encoding in ENCODINGS:
+            letters = skeleton(encoding.encode(beginning(value)))
+            if len(letters) < GRAM:
+                if encoding is ENCODINGS[0]:
+                    self._add_odd(value)
+                continue
+            gram, at = self._choose(letters)
+            entry = _Entry(value, encoding, at)
+            self._entries[gram] = (*self._entries.get(gram, ()), entry)
 
-    def candidates(self, text: str) -> list[str]:
-        """Return the values that `text` may hold in some form; any other it does not hold."""
-        found = dict.fromkeys(self._odd)
-        if self._holders:
-            for reading in readings(text):
-                found |= dict.fromkeys(self._held(skeleton(reading)))
-        return list(found)
+    def _add_odd(self, value: str) -> None:
+        """Know a value of more signs than letters, also as it reads once its bytes are unescaped."""
+        self._odd[value] = value
+        self._odd[value.encode("utf-8", "surrogatepass").decode("latin-1")] = value
 
-    def _held(self, letters: bytes) -> Iterator[str]:
+    def find(self, reading: Reading) -> Iterator[Found]:
+        """Yield where the known values stand in a reading, as places of the original."""
+        text = reading.text
+        for spelling, value in self._odd.items():
+            for start, end in _literally(spelling, text):
+                yield Found(*reading.source(start, end), value)
+        hits = self._hits(skeleton(text))
+        if hits:
+            letters = [*_letters(text)]
+            for at, entry in hits:
+                span = _compared(entry, text, letters[at])
+                if span is not None:
+                    yield Found(*reading.source(*span), entry.value)
+
+    def _hits(self, letters: bytes) -> list[tuple[int, _Entry]]:
         # One lookup after the other: a finalizer may add to the table at any moment.
-        holders = self._holders
-        for at in range(len(letters) - GRAM + 1):
-            if (gram := letters[at : at + GRAM]) in holders:
-                yield from holders[gram]
+        entries = self._entries
+        if not entries:
+            return []
+        return [
+            (at, entry)
+            for at in range(len(letters) - GRAM + 1)
+            if (gram := letters[at : at + GRAM]) in entries
+            for entry in entries[gram]
+        ]
 
-    def _gram(self, letters: bytes) -> bytes:
-        """Return a stretch of `letters`, from the end, that few others have; nothing if too few.
+    def _choose(self, letters: bytes) -> tuple[bytes, int]:
+        """Return a stretch of `letters`, from the end, that few others have, and where it is.
 
         Secrets of one issuer begin alike.
         """
-        ends = range(len(letters), GRAM - 1, -1)[:_CROWD]
-        grams = [letters[end - GRAM : end] for end in ends]
-        return min(grams, key=lambda gram: len(self._holders.get(gram, ())), default=b"")
+        ends = range(len(letters), GRAM - 1, -1)[:_MOST_ALIKE]
+        grams = [(letters[end - GRAM : end], end - GRAM) for end in ends]
+        return min(grams, key=lambda gram: len(self._entries.get(gram[0], ())))
+
+
+def beginning(value: str) -> str:
+    """Return as much of `value` as is hidden even where the rest is missing."""
+    return value if len(value) < WHOLE else value[: -(-len(value) * 3 // 4)]
 
 
 def skeleton(text: str) -> bytes:
@@ -87,40 +140,130 @@ def skeleton(text: str) -> bytes:
     return text.encode("ascii", "ignore").translate(_LOWER, _OTHERS)
 
 
-def readings(text: str) -> Iterator[str]:
-    """Yield `text` as it stands, then with one layer of escapes undone after the other."""
-    yield text
-    for _ in range(_MOST_LAYERS):
-        if not any(each in text for each in _ESCAPES):
-            return
-        before, text = text, _escape().sub(_character, text)
-        if text == before:
-            return
-        yield text
+def _letters(text: str) -> Iterator[int]:
+    return (at for at, character in enumerate(text) if character in _LETTERS)
 
 
-def _skeletons(value: str) -> Iterator[bytes]:
-    """Yield what is left of the letters and digits of each encoding of a value's beginning."""
-    import base64  # noqa: PLC0415 - only where something is scrubbed
+def _compared(entry: _Entry, text: str, at: int) -> tuple[int, int] | None:
+    """Return where an entry's value stands in `text` that has its stretch at `at`, if it does."""
+    wanted = entry.encoding.encode(entry.value)
+    middle = next(place for nth, place in enumerate(_letters(wanted)) if nth == entry.at)
+    if text.startswith(wanted, at - middle) and at >= middle:
+        start, end = at - middle, at - middle + len(wanted)
+    else:
+        ahead, end = _follow(wanted[middle:], text[at:], entry.encoding)
+        behind, start = _follow(wanted[:middle][::-1], text[:at][::-1], entry.encoding)
+        if behind < middle or middle + ahead < len(entry.encoding.encode(beginning(entry.value))):
+            return None
+        start, end = at - start, at + end
+        if not entry.encoding.any_case and not _same_case(wanted, text[start:end]):
+            return None
+    return (start, end) if entry.encoding.offset < 0 else _padded(entry, text, start, end)
 
-    length = len(value)
-    beginning = value if length < WHOLE else value[: -(-length * 3 // 4)]
-    data = beginning.encode("utf-8", "surrogatepass")
-    yield skeleton(beginning)
-    yield data.hex().encode()
-    for offset in range(3):
-        encoded = base64.b64encode(bytes(offset) + data + bytes(2)).decode()
-        yield skeleton(encoded[-(-offset * 8 // 6) : (offset + len(data)) * 8 // 6])
+
+def _follow(wanted: str, text: str, encoding: _Encoding) -> tuple[int, int]:
+    """Walk along both while they agree; return how far that was in each.
+
+    Noise between two characters of `text` is passed over, and what is noise in `wanted` may be
+    missing. Letters agree whatever their case.
+    """
+    matched = done = at = 0
+    noise = _noise()
+    for nth, character in enumerate(wanted):
+        gap = at
+        while gap < len(text) and not _agree(character, text[gap], encoding):
+            if gap - at > _LONGEST_GAP or not noise.match(text, gap):
+                gap = len(text)
+            gap += 1
+        if gap < len(text):
+            at = gap + 1
+            if ord(character) > 127:  # noqa: PLR2004 - ASCII ends here
+                at = _after_foreign(text, at)
+            matched, done = nth + 1, at
+        elif noise.match(character) or ord(character) > 127:  # noqa: PLR2004 - as above
+            matched = nth + 1
+        else:
+            break
+    return matched, done
+
+
+def _agree(wanted: str, seen: str, encoding: _Encoding) -> bool:
+    if wanted == seen or wanted.lower() == seen.lower():
+        return True
+    if encoding.offset >= 0:
+        return wanted + seen in {"+-", "/_", "-+", "_/"}
+    # A blank is a plus in a query; a letter beyond ASCII may be some bytes.
+    return (wanted, seen) == (" ", "+") or (ord(wanted) > 127 and ord(seen) > 127)  # noqa: PLR2004
+
+
+def _after_foreign(text: str, at: int) -> int:
+    while at < len(text) and 0x80 <= ord(text[at]) < 0xC0:  # noqa: PLR2004 - the rest of UTF-8
+        at += 1
+    return at
+
+
+def _same_case(wanted: str, seen: str) -> bool:
+    mine = "".join(wanted[at] for at in _letters(wanted))
+    other = "".join(seen[at] for at in _letters(seen))
+    mine = mine[: len(other)]
+    return other == mine or (len(mine) >= WHOLE and other in {mine.lower(), mine.upper()})
+
+
+def _padded(entry: _Entry, text: str, start: int, end: int) -> tuple[int, int]:
+    """Return a stretch of base64 with the characters at its ends that hold bits of it too."""
+    offset = entry.encoding.offset
+    size = len(entry.value.encode("utf-8", "surrogatepass"))
+    if offset and text[start - 1 : start] in _BASE64:
+        start -= 1
+    if (offset + size) % 3 and text[end : end + 1] in _BASE64:
+        end += 1
+    padding = text[end : end + 2]
+    return start, end + len(padding) - len(padding.lstrip("="))
+
+
+def _literally(value: str, text: str) -> Iterator[tuple[int, int]]:
+    """Yield where a value of few letters stands, noise between its characters or not."""
+    return (match.span() for match in _literal(value).finditer(text))
+
+
+@lru_cache(maxsize=64)
+def _literal(value: str) -> re.Pattern[str]:
+    if len(_noise().sub("", value)) < GRAM // 2:
+        return re.compile(re.escape(value))
+    noise = _noise()
+    parts = [
+        f"[{re.escape(each)}+]?" if each == " " else re.escape(each) + "?" * bool(noise.match(each))
+        for each in value
+    ]
+    return re.compile(f"{NOISE}{{0,8}}".join(parts))
 
 
 @cache
-def _escape() -> re.Pattern[str]:
-    return re.compile(_ESCAPE)
+def _noise() -> re.Pattern[str]:
+    return re.compile(NOISE + "|[^\x00-\x7f]")
 
 
-def _character(escape: re.Match[str]) -> str:
-    group = escape.lastindex or 0
-    if group == _NAMED:
-        return " "
-    code = int(escape[group], 10 if group == _DECIMAL else 16)
-    return chr(code) if code <= 0x10FFFF else escape[0]  # noqa: PLR2004 - the last there is
+def _in_hex(value: str) -> str:
+    return value.encode("utf-8", "surrogatepass").hex()
+
+
+def _in_base64(offset: int) -> Callable[[str], str]:
+    """Return what encodes a value that `offset` bytes stand before: what depends on it alone."""
+
+    def encode(value: str) -> str:
+        from binascii import b2a_base64  # noqa: PLC0415 - light, but rarely needed
+
+        data = value.encode("utf-8", "surrogatepass")
+        encoded = b2a_base64(bytes(offset) + data + bytes(2)).decode("ascii")
+        return encoded[-(-offset * 8 // 6) : (offset + len(data)) * 8 // 6]
+
+    return encode
+
+
+ENCODINGS: Final = (
+    _Encoding(encode=str),
+    _Encoding(encode=_in_hex, any_case=True),
+    *(_Encoding(encode=_in_base64(offset), offset=offset) for offset in range(3)),
+    _Encoding(encode=lambda value: value[::-1]),
+)
+"""How a value may be written; what has escapes in it is read without them first."""

@@ -1,20 +1,25 @@
-"""`Scrubber`: replaces every secret it knows, and all that looks like one, by a mark as `‹jwt›`.
+"""`Scrubber`: replaces each secret that it knows or recognises by a mark as `‹redacted:jwt›`.
 
 Whatever goes where others may read it (logs, tracebacks, output, the audit record) passes here
-first. A value is known in each form in which programs commonly write it; see `forms`.
+first. A text is read as it stands, then again with its escapes undone and its encoded runs decoded,
+a few layers deep; see `guard.readings`. SECURITY.md names what is not seen so.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from guard.known import Index
+from guard.readings import Reading
 from guard.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections import Counter
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from guard.known import Index
 
 SHORTEST: Final = 8
 """A value with fewer characters is not learnt: it would turn every text to marks."""
@@ -48,49 +53,9 @@ SECRET_NAMES: Final = frozenset(
 
 _CUT_OFF: Final = "‹too-deep›"
 _UNPRINTABLE: Final = "‹unprintable›"
-_MARKS: Final = (("‹", "›"), ("\\u2039", "\\u203a"))  # the latter once they are in JSON
-_LONGEST_KIND: Final = 40
+_MARK: Final = r"(?:‹|\\u2039)redacted:([^‹›\\:]{1,64})(?::[0-9a-z]{1,64})?(?:›|\\u203a)"
 _MOST_PASSES: Final = 4
-_ESCAPES: Final = "%\\&"
-_BASE64: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
-    """One way in which a secret may be written.
-
-    Attributes:
-        text: What to look for.
-        kind: The secret's kind.
-        escape: A character in it that the secret itself does not have, or nothing; a text without
-            that character does not hold the form.
-        leads: The base64 character before it holds bits of the secret too.
-        trails: So does the one behind it.
-    """
-
-    text: str
-    kind: str
-    escape: str = ""
-    leads: bool = False
-    trails: bool = False
-
-    def spans(self, text: str) -> Iterator[_Span]:
-        """Find the form in `text`, wherever it begins."""
-        start = text.find(self.text)
-        while start >= 0:
-            yield self._span(text, start)
-            start = text.find(self.text, start + 1)
-
-    def _span(self, text: str, start: int) -> _Span:
-        end = start + len(self.text)
-        rank = (1, len(self.text))
-        if self.leads and text[start - 1 : start] in _BASE64:
-            start -= 1
-        if self.trails:
-            end += text[end : end + 1] in _BASE64
-            padding = text[end : end + 2]
-            end += len(padding) - len(padding.lstrip("="))
-        return _Span(start, end, rank, self.kind)
+_DEEPEST_DISGUISE: Final = 4
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -102,27 +67,42 @@ class _Span:
         end: Where it ends.
         rank: Of two that overlap, the one that ranks higher names the kind.
         kind: What it is.
+        fingerprint: What its mark is to show besides.
     """
 
     start: int
     end: int
     rank: tuple[int, int]
     kind: str
+    fingerprint: str = ""
+
+
+class Scrubbed(NamedTuple):
+    """What became of a text, and how often which kind of secret was in it."""
+
+    text: str
+    found: Counter[str]
 
 
 class Scrubber:
-    """Knows secrets, and hides them. Any thread may use it at any time."""
+    """Knows secrets, and hides them. Any thread may use it at any time.
 
-    def __init__(self) -> None:
+    Args:
+        fingerprint: Makes of a value what its mark is to show besides the kind: a keyed
+            fingerprint, in lower-case letters and digits. None for marks of the kind alone.
+    """
+
+    def __init__(self, fingerprint: Callable[[str], str] | None = None) -> None:
         # Re-entrant: a finalizer that logs may run at any allocation, under the lock too.
         self._lock = threading.RLock()
+        self._fingerprint = fingerprint
         self._kinds: dict[str, str] = {}
         self._marks: set[str] = set()
         self._waiting: list[str] = []
-        self._index = Index()
+        self._index: Index | None = None
 
     def learn(self, value: str, kind: str) -> None:
-        """Replace `value`, in each of its forms, by the mark of `kind` from now on.
+        """Replace `value`, however it is written, by the mark of `kind` from now on.
 
         A value of fewer than `SHORTEST` characters is not learnt; only what it looks like, or the
         key it stands under, still hides it. So such a value is no secret to accept anywhere.
@@ -141,12 +121,27 @@ class Scrubber:
 
         The marks themselves stay, so that scrubbing again changes nothing.
         """
-        # A replacement can make a secret of what was none, such as of `token=a‹jwt›`.
+        return self.scrubbed(text).text
+
+    def bytes(self, data: bytes) -> bytes:
+        """Return the same of bytes; what is no UTF-8 in them stays as it is."""
+        text = data.decode("utf-8", "surrogateescape")
+        shown = self.text(text)
+        return data if shown == text else shown.encode("utf-8", "surrogateescape")
+
+    def scrubbed(self, text: str) -> Scrubbed:
+        """Return what `text` returns, and what was found."""
+        from collections import Counter  # noqa: PLC0415 - keeps the import of this light
+
+        found: Counter[str] = Counter()
+        # A replacement can make a secret of what was none, such as of `token=a‹redacted:jwt›`.
         for _ in range(_MOST_PASSES):  # pragma: no branch - it settles before
-            former, text = text, self._once(text)
-            if text == former:
+            spans = [*_merged(sorted(self._spans(text)))]
+            if not spans:
                 break
-        return text
+            found.update(span.kind for span in spans)
+            text = _replaced(text, spans)
+        return Scrubbed(text, found)
 
     def data(self, value: Any) -> Any:
         """Return a JSON-like structure with its secrets replaced by marks.
@@ -156,35 +151,44 @@ class Scrubber:
         """
         return self._data(value, DEEPEST)
 
-    def _once(self, text: str) -> str:
-        parts = []
-        done = 0
-        for span in _merged(sorted([*self._known(text), *_shaped(text)])):
-            parts += [text[done : span.start], mark(span.kind)]
-            done = span.end
-        return "".join([*parts, text[done:]])
+    def _spans(self, text: str) -> Iterator[_Span]:
+        marks = [(*match.span(), match[1]) for match in _marks(text)]
+        for span in self._found(Reading(text), _DEEPEST_DISGUISE):
+            around = _kind_around(marks, span)
+            # A secret may be the very word that a mark has for its kind.
+            if not (around in self._marks if span.rank[0] else around.replace("-", "").isalpha()):
+                yield span
 
-    def _known(self, text: str) -> Iterator[_Span]:
-        possible = {"", *(character for character in _ESCAPES if character in text)}
-        for form in self._possible_forms(text):
-            if form.escape not in possible:
-                continue
-            for span in form.spans(text):
-                # A secret may be the very word that a mark has for its kind.
-                if _kind_around(text, span.start, span.end) not in self._marks:
-                    yield span
+    def _found(self, reading: Reading, depth: int) -> Iterator[_Span]:
+        """Yield what a reading holds, and what shows as its disguises are taken off."""
+        yield from self._known(reading)
+        yield from _shaped(reading)
+        if depth:
+            inner = reading.unescaped()
+            if inner is not None:
+                yield from self._found(inner, depth - 1)
+            for decoded in reading.decoded():
+                yield from self._found(decoded, depth - 1)
 
-    def _possible_forms(self, text: str) -> Iterator[Form]:
-        """Yield the forms of the values that `text` may hold.
+    def _known(self, reading: Reading) -> Iterator[_Span]:
+        index = self._current_index()
+        if index is not None:
+            for start, end, value in index.find(reading):
+                yield _Span(start, end, (1, end - start), self._kinds[value], self._tag(value))
 
-        New values are put into the index here, for learning is to be cheap.
-        """
+    def _tag(self, value: str) -> str:
+        return "" if self._fingerprint is None else self._fingerprint(value)
+
+    def _current_index(self) -> Index | None:
+        """Return the index; new values are put into it here, for learning is to be cheap."""
         with self._lock:
-            while self._waiting:
+            if self._waiting and self._index is None:
+                from guard.known import Index  # noqa: PLC0415 - only where a secret is known
+
+                self._index = Index()
+            while self._waiting and self._index is not None:
                 self._index.add(self._waiting.pop())
-            values = self._index.candidates(text)
-        for value in values:
-            yield from forms(value, self._kinds[value])
+            return self._index
 
     def _data(self, value: Any, depth: int) -> Any:
         from collections.abc import Mapping  # noqa: PLC0415 - keeps the import of this light
@@ -215,143 +219,36 @@ class Scrubber:
         return self._data(value, depth)
 
 
-def mark(kind: str) -> str:
+def mark(kind: str, fingerprint: str = "") -> str:
     """Return what stands in a secret's place."""
-    return f"‹{kind}›"
+    return f"‹redacted:{kind}:{fingerprint}›" if fingerprint else f"‹redacted:{kind}›"
 
 
-def forms(value: str, kind: str) -> Iterator[Form]:
-    """Make each form of a secret: plain, hexadecimal, base64, and as other languages escape it.
-
-    The escapes are those of URLs and JSON (once and twice, with numbers for every character too),
-    XML, shells and Python; their hexadecimal digits in either case.
-    """
-    data = value.encode("utf-8", "surrogatepass")
-    yield Form(text=value, kind=kind)
-    yield Form(text=data.hex(), kind=kind)
-    yield Form(text=data.hex().upper(), kind=kind)
-    yield from _base64_forms(data, kind)
-    for text in _escaped(value) - {value}:
-        escape = next((each for each in _ESCAPES if each in text and each not in value), "")
-        yield Form(text=text, kind=kind, escape=escape)
+def _replaced(text: str, spans: Iterable[_Span]) -> str:
+    parts = []
+    done = 0
+    for span in spans:
+        parts += [text[done : span.start], mark(span.kind, span.fingerprint)]
+        done = span.end
+    return "".join([*parts, text[done:]])
 
 
-def _base64_forms(data: bytes, kind: str) -> Iterator[Form]:
-    """Make the base64 forms, wherever in the encoded data the secret stands.
-
-    The characters that depend on nothing but the secret are looked for; those at its ends share
-    bits with its neighbours. So padding does not matter either.
-    """
-    import base64  # noqa: PLC0415 - only where something is scrubbed
-
-    for offset in range(3):
-        encoded = base64.b64encode(bytes(offset) + data + bytes(2)).decode()
-        core = encoded[-(-offset * 8 // 6) : (offset + len(data)) * 8 // 6]
-        trails = (offset + len(data)) % 3 != 0
-        for text in (core, core.replace("+", "-").replace("/", "_")):
-            yield Form(text=text, kind=kind, leads=offset != 0, trails=trails)
-
-
-def _escaped(value: str) -> set[str]:
-    in_json = _in_json(value) | _in_unicode_escapes(value)
-    return {
-        *_in_url(value),
-        *(again for text in _in_url(value) for again in _in_url(text)),
-        *in_json,
-        *(again for text in in_json for again in _in_json(text)),
-        *_in_xml(value),
-        *_in_shell(value),
-        *_in_python(value),
-    }
-
-
-def _in_url(value: str) -> set[str]:
-    from urllib.parse import quote, quote_plus  # noqa: PLC0415 - only where something is scrubbed
-
-    data = value.encode("utf-8", "surrogatepass")
-    texts = {quote(data, safe=safe) for safe in ("", "/", "!*'()", "/?:@!$&'()*+,;=")}
-    return _in_both_cases({*texts, quote_plus(data), "".join(f"%{byte:02X}" for byte in data)})
-
-
-def _in_json(value: str) -> set[str]:
-    import json  # noqa: PLC0415 - only where something is scrubbed
-
-    plain = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
-    slashed = {text.replace("/", "\\/") for text in plain}
-    markup = {
-        text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-        for text in plain
-    }
-    return _in_both_cases(plain | slashed | markup)
-
-
-def _in_unicode_escapes(value: str) -> set[str]:
-    units = value.encode("utf-16-be", "surrogatepass").hex()
-    return _in_both_cases({"".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))})
-
-
-def _in_xml(value: str) -> set[str]:
-    entities = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    quoted = entities.replace('"', "&quot;")
-    return {
-        entities,
-        quoted,
-        *(quoted.replace("'", apostrophe) for apostrophe in ("&apos;", "&#x27;", "&#39;")),
-        "".join(f"&#{ord(character)};" for character in value),
-        "".join(f"&#x{ord(character):x};" for character in value),
-        "".join(f"&#x{ord(character):X};" for character in value),
-    }
-
-
-def _in_shell(value: str) -> set[str]:
-    import re  # noqa: PLC0415 - only where something is scrubbed
-
-    return {
-        value.replace("'", "'\\''"),
-        value.replace("'", "'\"'\"'"),
-        re.sub(r'([\\"$`])', r"\\\1", value),
-        re.sub(r"([^\w@%+=:,./-])", r"\\\1", value),
-        re.sub(r"([^\w@%+=:./-])", r"\\\1", value),
-    }
-
-
-def _in_python(value: str) -> set[str]:
-    data = value.encode("utf-8", "surrogatepass")
-    # Which quotes are escaped depends on those in the rest of the literal.
-    beside = "\"'"
-    return {
-        repr(value)[1:-1],
-        repr(value + beside)[1:-4],
-        repr(data)[2:-1],
-        repr(data + beside.encode())[2:-4],
-    }
-
-
-def _in_both_cases(texts: set[str]) -> set[str]:
-    """Return the texts with the hexadecimal digits of their escapes in lower and in upper case."""
-    import re  # noqa: PLC0415 - only where something is scrubbed
-
-    digits = re.compile(r"(?<=%)[0-9A-Fa-f]{2}|(?<=\\u)[0-9A-Fa-f]{4}")
-    lower = {digits.sub(lambda found: found[0].lower(), text) for text in texts}
-    upper = {digits.sub(lambda found: found[0].upper(), text) for text in texts}
-    return texts | lower | upper
-
-
-def _shaped(text: str) -> Iterator[_Span]:
+def _shaped(reading: Reading) -> Iterator[_Span]:
     from guard.shapes import find  # noqa: PLC0415 - its patterns take time
 
-    for start, end, shape in find(text):
-        if not _kind_around(text, start, end).replace("-", "").isalpha():
-            yield _Span(start, end, (0, end - start), shape.kind)
+    for start, end, shape in find(reading.text):
+        yield _Span(*reading.source(start, end), (0, end - start), shape.kind)
 
 
-def _kind_around(text: str, start: int, end: int) -> str:
-    """Return the kind if that stretch of text is a mark or a part of one; else nothing."""
-    for opening, closing in _MARKS:
-        left = text.rfind(opening, max(0, start - _LONGEST_KIND), start + len(opening))
-        right = text.find(closing, start, end + _LONGEST_KIND)
-        if 0 <= left < right and end <= right + len(closing):
-            return text[left + len(opening) : right]
+def _marks(text: str) -> Iterator[re.Match[str]]:
+    return re.finditer(_MARK, text) if "redacted:" in text else iter(())
+
+
+def _kind_around(marks: Iterable[tuple[int, int, str]], span: _Span) -> str:
+    """Return the kind if a span is a mark or a part of one; else nothing."""
+    for start, end, kind in marks:
+        if start <= span.start and span.end <= end:
+            return kind
     return ""
 
 
@@ -365,7 +262,8 @@ def _merged(spans: Iterable[_Span]) -> Iterator[_Span]:
             whole = span
         else:
             name = max(whole, span, key=lambda each: each.rank)
-            whole = _Span(whole.start, max(whole.end, span.end), name.rank, name.kind)
+            end = max(whole.end, span.end)
+            whole = _Span(whole.start, end, name.rank, name.kind, name.fingerprint)
     if whole is not None:
         yield whole
 

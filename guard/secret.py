@@ -65,7 +65,7 @@ class Secret:
         return bool(self.__value)
 
     def __repr__(self) -> str:
-        return f"‹{self.__kind}›"
+        return f"‹redacted:{self.__kind}›"
 
     __str__ = __repr__
 

@@ -29,6 +29,7 @@ class Shape:
         example: A made-up one.
         source: Where the shape is described.
         bare: It needs no blank and no quote, so it is known where those were taken out.
+        begins: It begins with one of its hints.
     """
 
     name: str
@@ -40,10 +41,16 @@ class Shape:
     example: str
     source: str
     bare: bool = True
+    begins: bool = True
 
-    def matches(self, text: str) -> Iterator[re.Match[str]]:
-        """Yield its matches in `text`."""
-        for match in _compiled(self.pattern).finditer(text):
+    def matches(self, text: str, lower: str) -> Iterator[re.Match[str]]:
+        """Yield its matches in `text`, which is `lower` in lower case."""
+        pattern = _compiled(self.pattern)
+        if self.hints and self.begins and len(lower) == len(text):
+            found = _matches_at(pattern, text, _places(lower, self.hints))
+        else:
+            found = pattern.finditer(text)
+        for match in found:
             if self.proof is None or self.proof(match):
                 yield match
 
@@ -123,8 +130,27 @@ def _found(text: str, *, bare: bool = False) -> Iterator[tuple[Shape, re.Match[s
     for shape in SHAPES:
         hinted = not shape.hints or any(hint in lower for hint in shape.hints)
         if hinted and (shape.bare or not bare):
-            for match in shape.matches(text):
+            for match in shape.matches(text, lower):
                 yield shape, match
+
+
+def _places(text: str, words: tuple[str, ...]) -> list[int]:
+    places = []
+    for word in words:
+        at = text.find(word)
+        while at >= 0:
+            places.append(at)
+            at = text.find(word, at + 1)
+    return sorted(places)
+
+
+def _matches_at(pattern: re.Pattern[str], text: str, places: list[int]) -> Iterator[re.Match[str]]:
+    """Yield the matches that begin at `places`, none overlapping: as `finditer`, but faster."""
+    done = 0
+    for at in places:
+        if at >= done and (match := pattern.match(text, at)):
+            done = match.end()
+            yield match
 
 
 def _shapes_in_joined(text: str) -> Iterator[Shape]:
@@ -359,6 +385,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         example="-----BEGIN " + "PRIVATE KEY-----\nExample1\n-----END PRIVATE KEY-----",
         source="RFC 7468 section 10",
         bare=False,
+        begins=False,
     ),
     Shape(
         name="credentials in a URL",

@@ -252,7 +252,7 @@ def test_a_bug_is_told_without_its_message_and_its_traceback_is_clean(
 
     assert "an unexpected error (ValueError)" in plain.out + plain.err
     assert "what is" not in plain.out + plain.err
-    assert "ValueError: �[2Jwhat is ‹access-token›?" in verbose.err
+    assert "ValueError: �[2Jwhat is ‹redacted:access-token›?" in verbose.err
     assert "Example1" not in verbose.err, "it spans lines, and is known as a whole"
     assert console.traces_of(*SECRETS) == []
 

@@ -223,7 +223,7 @@ def test_a_secret_is_scrubbed_before_it_is_serialised(streams: Streams) -> None:
     streams.output("json", secret=SECRET).result({"echo": [f"got {SECRET}!"]}, [])
 
     assert "Zm9v" not in streams.out
-    assert json.loads(streams.out)["data"] == {"echo": ["got ‹access-token›!"]}
+    assert json.loads(streams.out)["data"] == {"echo": ["got ‹redacted:access-token›!"]}
 
 
 def test_what_stands_under_a_secrets_name_is_scrubbed_before_it_is_serialised(
@@ -232,7 +232,7 @@ def test_what_stands_under_a_secrets_name_is_scrubbed_before_it_is_serialised(
     """As text it would be a word like any other."""
     streams.output("json", secret=SECRET).result({"access_token": {"parts": ["opaque"]}}, [])
 
-    assert json.loads(streams.out)["data"] == {"access_token": "‹access-token›"}
+    assert json.loads(streams.out)["data"] == {"access_token": "‹redacted:access-token›"}
 
 
 def test_a_secret_is_scrubbed_after_it_is_serialised(streams: Streams) -> None:

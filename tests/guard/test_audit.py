@@ -293,7 +293,7 @@ def test_no_value_of_a_secret_is_in_the_record(path: Path) -> None:
     text = path.read_text()
     assert TOKEN not in text
     assert TOKEN.encode().hex() not in text
-    assert records(path)[0]["reason"] == "sent ‹access-token›"
+    assert records(path)[0]["reason"] == "sent ‹redacted:access-token›"
 
 
 def test_words_are_cut_after_the_secrets_in_them_were_replaced(path: Path) -> None:
@@ -303,7 +303,7 @@ def test_words_are_cut_after_the_secrets_in_them_were_replaced(path: Path) -> No
     log_at(path, scrubber=scrubber).record("e", reason="x" * (LONGEST_REASON - 10) + TOKEN)
     reason = records(path)[0]["reason"]
     assert len(reason) == LONGEST_REASON
-    assert reason.endswith("x‹access-to")
+    assert reason.endswith("x‹redacted:")
 
 
 def test_the_longest_of_records_is_read_back_as_the_last_one(path: Path) -> None:

@@ -39,7 +39,7 @@ def records(log: AuditLog) -> list[dict[str, Any]]:
 def test_a_secret_is_known_to_the_scrubber_from_the_start(custody: Custody, way: str) -> None:
     secret = getattr(custody, way)(TOKEN, "access-token")
     assert secret.kind == "access-token"
-    assert custody.scrubber.text(f"a {TOKEN}") == "a ‹access-token›"
+    assert custody.scrubber.text(f"a {TOKEN}") == "a ‹redacted:access-token›"
 
 
 def test_what_comes_from_a_store_or_a_server_leaves_no_record(
@@ -93,7 +93,7 @@ def test_what_cannot_be_recorded_does_not_happen(custody: Custody, log: AuditLog
 def test_without_a_record_secrets_are_hidden_all_the_same() -> None:
     custody = Custody(Scrubber())
     assert custody.enter(TOKEN, "access-token").reveal("test") == TOKEN
-    assert custody.scrubber.text(TOKEN) == "‹access-token›"
+    assert custody.scrubber.text(TOKEN) == "‹redacted:access-token›"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such switch")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[2]
 TOKEN = "n0t-A-r3al_token.Value~9"
 ODD = """pä$$ "w0rd'/Ab<&>\\`; €+=%!"""
-MARK = "‹access-token›"
+MARK = "‹redacted:access-token›"
 LIBRARY = logging.getLogger("some.library")
 
 
@@ -159,7 +159,7 @@ def test_what_stands_under_a_secret_s_name_is_not_shown() -> None:
         logs.get("twg.x").info("e", refresh_token="unknown", headers={"Authorization": ["unknown"]})
         LIBRARY.info("e", extra={"password": "unknown"})
     assert "unknown" not in shown.getvalue()
-    assert "refresh_token=‹refresh-token›" in shown.getvalue()
+    assert "refresh_token=‹redacted:refresh-token›" in shown.getvalue()
 
 
 def test_a_library_record_that_cannot_be_made_is_lost_without_its_words(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 VALUE = "hunter2-Zr9qW3-hunter2"
-MARK = "‹api-token›"
+MARK = "‹redacted:api-token›"
 
 
 def a_secret(value: str = VALUE) -> Secret:
@@ -53,7 +53,7 @@ def traceback_of(secret: Secret) -> str:
     except RuntimeError as error:
         shown = traceback.TracebackException.from_exception(error, capture_locals=True)
         text = "".join(shown.format())
-    assert "kept = [‹api-token›]" in text
+    assert "kept = [‹redacted:api-token›]" in text
     return text
 
 
@@ -95,7 +95,7 @@ def test_it_is_shown_as_its_kind(way: str) -> None:
     assert VALUE not in shown
     assert "hunter2" not in shown
     if way not in {"dir", "hash", "bool", "ascii"}:
-        assert MARK in shown or "\\u2039api-token\\u203a" in shown
+        assert MARK in shown or "\\u2039redacted:api-token\\u203a" in shown
 
 
 REFUSED: dict[str, Callable[[Any], object]] = {

@@ -234,7 +234,7 @@ def test_it_is_known_in_disguise(text: str, expected: str) -> None:
         "client_secret=YOUR_CLIENT_SECRET",
         "password=********",
         "password: changeme",
-        "api_key=‹api-key›",
+        "api_key=‹redacted:api-key›",
         '"password": "string"',
         "Token: '#dcdccc'",
         'raise ValueError("bad token: " + repr(value))',

@@ -308,7 +308,7 @@ def _expect(seen: bool, otherwise: str) -> None:  # noqa: FBT001 - an assertion
 
 def _leaks(secrets_: list[str], places: list[str]) -> int:
     """Count the places that hold a secret, plain or in any form that the scrubber knows."""
-    from guard.scrub import forms  # noqa: PLC0415 - only here is it needed
+    from guard.forms import forms  # noqa: PLC0415 - only here is it needed
 
-    wanted = {form.text for value in secrets_ for form in forms(value, "secret")}
+    wanted = {form for value in secrets_ for form in forms(value)}
     return sum(any(text in place for text in wanted) for place in places)
