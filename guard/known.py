@@ -90,7 +90,7 @@ class Index:
             self._entries[gram] = (*self._entries.get(gram, ()), entry)
 
     def _add_odd(self, value: str) -> None:
-        """Know a value of more signs than letters, also as it reads once its bytes are unescaped."""
+        """Know a value of more signs than letters, and as it reads once its bytes are unescaped."""
         self._odd[value] = value
         self._odd[value.encode("utf-8", "surrogatepass").decode("latin-1")] = value
 

@@ -556,6 +556,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         r"(?![A-Za-z0-9_.~-])|[A-Za-z0-9]{52}JQQJ9[9DH][A-Za-z0-9]{20,})",
         example="abc8Q~" + "Example1" * 4 + "ab",
         source="learn.microsoft.com, credential scanning: client secrets, annotated keys",
+        begins=False,
     ),
     Shape(
         name="a Vault token",
