@@ -156,7 +156,8 @@ class Index:
             rest = letters[at:]
             for entry in starts.get(rest[:_START], ()):
                 wanted = entry.encoding.encode(entry.value)
-                if skeleton(wanted).startswith(rest):
+                whole = skeleton(wanted)
+                if whole.startswith(rest) and whole != rest:
                     place = [nth for nth, each in enumerate(data) if chr(each) in _LETTERS][at]
                     # So few letters say nothing in another case or in a word of their own.
                     if len(rest) >= _START or (

@@ -154,6 +154,11 @@ def test_a_pause_keeps_back_what_may_become_a_secret(held: str) -> None:
         assert held[at : at + 8].encode() not in out or held[at:].startswith(("token=", "Bearer"))
 
 
+def test_a_secret_that_is_over_is_not_waited_for() -> None:
+    redactor = Redactor(knowing(TOKEN))
+    assert redactor.feed(f"{TOKEN}\n".encode()) + redactor.flush() == MARK + b"\n"
+
+
 def test_a_private_key_in_many_chunks_is_one() -> None:
     body = "".join(f"{'Example1' * 8}\n" for _ in range(25))
     key = f"-----BEGIN PRIVATE KEY-----\n{body}-----END PRIVATE KEY-----"
