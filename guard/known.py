@@ -162,7 +162,7 @@ class Index:
                     # So few letters say nothing in another case or in a word of their own.
                     if len(rest) >= _START or (
                         chr(data[place]) == wanted[next(_letters(wanted))]
-                        and not data[place:].split()[1:]
+                        and data[place:].split() == [data[place:]]
                     ):
                         return _last_word(data[:place])
         return len(data)
