@@ -12,6 +12,7 @@ import re
 import string
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from guard.readings import NOISE
@@ -31,8 +32,16 @@ _LETTERS: Final = frozenset(string.ascii_letters + string.digits)
 _OTHERS: Final = bytes(each for each in range(256) if chr(each) not in _LETTERS)
 _LOWER: Final = bytes(range(256)).lower()
 _BASE64: Final = frozenset(string.ascii_letters + string.digits + "+/-_")
+_ROT13: Final = str.maketrans(
+    string.ascii_lowercase + string.ascii_uppercase,
+    string.ascii_lowercase[13:]
+    + string.ascii_lowercase[:13]
+    + string.ascii_uppercase[13:]
+    + string.ascii_uppercase[:13],
+)
 _MOST_ALIKE: Final = 8
 _LONGEST_GAP: Final = 64
+_START: Final = 4
 
 
 class Found(NamedTuple):
@@ -52,11 +61,17 @@ class _Encoding:
         offset: For base64, how many bytes stand before the value; -1 for all else. The characters
             at the ends may share bits with their neighbours.
         any_case: Letters may have any case; else they have their own, or all have the same.
+        backwards: It ends with what the value begins with.
     """
 
     encode: Callable[[str], str]
     offset: int = -1
     any_case: bool = False
+    backwards: bool = False
+
+    def beginning(self, value: str) -> str:
+        """Write as much of a value as can be told by."""
+        return self.encode(value if self.backwards else beginning(value))
 
 
 class _Entry(NamedTuple):
@@ -76,11 +91,15 @@ class Index:
     def __init__(self) -> None:
         self._entries: dict[bytes, tuple[_Entry, ...]] = {}
         self._odd: dict[str, str] = {}
+        self._starts: dict[bytes, list[_Entry]] = {}
+        self._started = 0
+        self.longest = 0
 
     def add(self, value: str) -> None:
         """Know `value` from now on."""
+        self.longest = max(self.longest, len(value))
         for encoding in ENCODINGS:
-            letters = skeleton(encoding.encode(beginning(value)))
+            letters = skeleton(encoding.beginning(value))
             if len(letters) < GRAM:
                 if encoding is ENCODINGS[0]:
                     self._add_odd(value)
@@ -107,6 +126,58 @@ class Index:
                 span = _compared(entry, text, letters[at])
                 if span is not None:
                     yield Found(*reading.source(*span), entry.value)
+
+    def holds(self, stretch: bytes) -> bool:
+        """Tell whether the letters and digits of `stretch` are those that a value is known by."""
+        return stretch.translate(_LOWER, _OTHERS) in self._entries
+
+    def stretches(self) -> Iterator[tuple[list[tuple[str, bool]], bool]]:
+        """Yield, for a pattern, the letters by which each value is known in each encoding.
+
+        Each letter comes with whether a sign stands behind it, each stretch with whether it is the
+        value itself, in no encoding.
+        """
+        for spelling in self._odd:
+            yield [(re.escape(_octets(each)), True) for each in spelling], True
+        for entry in (entry for entries in self._entries.values() for entry in entries):
+            wanted = entry.encoding.encode(entry.value)
+            places = [*_letters(wanted)][entry.at : entry.at + GRAM]
+            signs = [behind > at + 1 for at, behind in pairwise(places)]
+            letters = [f"(?i:{wanted[at]})" for at in places]
+            yield [*zip(letters, [*signs, False], strict=True)], entry.encoding is ENCODINGS[0]
+
+    def beginning(self, data: bytes) -> int:
+        """Return where in `data` a value may begin whose end is yet to come; else the end."""
+        if self._odd:
+            return _last_word(data)
+        starts = self._beginnings()
+        letters = data.translate(_LOWER, _OTHERS)
+        for at in range(max(0, len(letters) - self.longest * 3), len(letters)):
+            rest = letters[at:]
+            for entry in starts.get(rest[:_START], ()):
+                wanted = entry.encoding.encode(entry.value)
+                whole = skeleton(wanted)
+                if whole.startswith(rest) and whole != rest:
+                    place = [nth for nth, each in enumerate(data) if chr(each) in _LETTERS][at]
+                    # So few letters say nothing in another case or in a word of their own.
+                    if len(rest) >= _START or (
+                        chr(data[place]) == wanted[next(_letters(wanted))]
+                        and data[place:].split() == [data[place:]]
+                    ):
+                        return _last_word(data[:place])
+        return len(data)
+
+    def _beginnings(self) -> dict[bytes, list[_Entry]]:
+        """Return the entries by the first one to four letters of what they stand for."""
+        entries = [entry for entries in self._entries.values() for entry in entries]
+        if self._started != len(entries):
+            self._starts = {}
+            for entry in entries:
+                wanted = skeleton(entry.encoding.encode(entry.value))
+                for size in range(1, _START + 1):
+                    self._starts.setdefault(wanted[:size], []).append(entry)
+            self._started = len(entries)
+        return self._starts
 
     def _hits(self, letters: bytes) -> list[tuple[int, _Entry]]:
         # One lookup after the other: a finalizer may add to the table at any moment.
@@ -140,6 +211,10 @@ def skeleton(text: str) -> bytes:
     return text.encode("ascii", "ignore").translate(_LOWER, _OTHERS)
 
 
+def _last_word(data: bytes) -> int:
+    return max(data.rfind(blank) for blank in (b" ", b"\t", b"\n")) + 1
+
+
 def _letters(text: str) -> Iterator[int]:
     return (at for at, character in enumerate(text) if character in _LETTERS)
 
@@ -151,9 +226,11 @@ def _compared(entry: _Entry, text: str, at: int) -> tuple[int, int] | None:
     if text.startswith(wanted, at - middle) and at >= middle:
         start, end = at - middle, at - middle + len(wanted)
     else:
-        ahead, end = _follow(wanted[middle:], text[at:], entry.encoding)
-        behind, start = _follow(wanted[:middle][::-1], text[:at][::-1], entry.encoding)
-        if behind < middle or middle + ahead < len(entry.encoding.encode(beginning(entry.value))):
+        # In a long value any sign is noise.
+        noise = _noise() if len(skeleton(wanted)) < WHOLE else _sign()
+        ahead, end = _follow(wanted[middle:], text[at:], entry.encoding, noise)
+        behind, start = _follow(wanted[:middle][::-1], text[:at][::-1], entry.encoding, noise)
+        if behind < middle or middle + ahead < len(entry.encoding.beginning(entry.value)):
             return None
         start, end = at - start, at + end
         if not entry.encoding.any_case and not _same_case(wanted, text[start:end]):
@@ -161,14 +238,13 @@ def _compared(entry: _Entry, text: str, at: int) -> tuple[int, int] | None:
     return (start, end) if entry.encoding.offset < 0 else _padded(entry, text, start, end)
 
 
-def _follow(wanted: str, text: str, encoding: _Encoding) -> tuple[int, int]:
+def _follow(wanted: str, text: str, encoding: _Encoding, noise: re.Pattern[str]) -> tuple[int, int]:
     """Walk along both while they agree; return how far that was in each.
 
     Noise between two characters of `text` is passed over, and what is noise in `wanted` may be
     missing. Letters agree whatever their case.
     """
     matched = done = at = 0
-    noise = _noise()
     for nth, character in enumerate(wanted):
         gap = at
         while gap < len(text) and not _agree(character, text[gap], encoding):
@@ -238,9 +314,18 @@ def _literal(value: str) -> re.Pattern[str]:
     return re.compile(f"{NOISE}{{0,8}}".join(parts))
 
 
+def _octets(character: str) -> str:
+    return character.encode("utf-8", "surrogatepass").decode("latin-1")
+
+
 @cache
 def _noise() -> re.Pattern[str]:
     return re.compile(NOISE + "|[^\x00-\x7f]")
+
+
+@cache
+def _sign() -> re.Pattern[str]:
+    return re.compile("[^A-Za-z0-9]")
 
 
 def _in_hex(value: str) -> str:
@@ -264,6 +349,7 @@ ENCODINGS: Final = (
     _Encoding(encode=str),
     _Encoding(encode=_in_hex, any_case=True),
     *(_Encoding(encode=_in_base64(offset), offset=offset) for offset in range(3)),
-    _Encoding(encode=lambda value: value[::-1]),
+    _Encoding(encode=lambda value: value[::-1], backwards=True),
+    _Encoding(encode=lambda value: value.translate(_ROT13)),
 )
 """How a value may be written; what has escapes in it is read without them first."""

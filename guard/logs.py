@@ -104,6 +104,7 @@ def _take_over(handler_for: Callable[[_Former], logging.Handler], level: int | N
     for handler in former.handlers:
         root.removeHandler(handler)
     root.addHandler(handler_for(former))
+    logging.captureWarnings(capture=True)
     if level is not None:
         root.setLevel(level)
 
@@ -115,10 +116,18 @@ def reset() -> None:
         if isinstance(handler, _Shown | _Silence):
             root.removeHandler(handler)
             root.setLevel(handler.former.level)
+            logging.captureWarnings(capture=False)
             for other in handler.former.handlers:
                 root.addHandler(other)
     if structlog := sys.modules.get("structlog"):
         structlog.reset_defaults()
+
+
+def lost() -> int:
+    """Return how many records could not be scrubbed or shown since `show`, and so were dropped."""
+    return sum(
+        handler.lost for handler in logging.getLogger().handlers if isinstance(handler, _Shown)
+    )
 
 
 class _Former(NamedTuple):
@@ -137,16 +146,18 @@ class _Silence(logging.NullHandler):
 
 
 class _Shown(logging.StreamHandler[TextIO]):
-    """Shows records; where one cannot be shown, it says no more than that."""
+    """Shows records; where one cannot be shown, it says no more than that, and counts it."""
 
     def __init__(self, stream: TextIO, former: _Former) -> None:
         super().__init__(stream)
         self.former = former
+        self.lost = 0
         self.addFilter(_is_worth_showing)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name it overrides
         """Say that a record was lost, without its words, which `logging` would print raw."""
         error = sys.exc_info()[0] or Exception
+        self.lost += 1
         with contextlib.suppress(Exception):
             self.stream.write(f"a log record of {record.name} was lost: {error.__name__}\n")
 

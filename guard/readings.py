@@ -38,6 +38,7 @@ _ENTITIES: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", 
 _BASE32_DIGITS: Final = str.maketrans(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 )
+_LOWER_BASE32: Final = r"(?=[a-z]*[2-7])[a-z2-7]{20,}=*"
 _PRINTABLE_HEX: Final = r"(?:[2-7][0-9A-Fa-f]){6}"
 _BREAK: Final = r"(?:\s{0,8}(?:\r?\n|(?:\\+r)?\\+n)\s{0,8})"
 
@@ -153,8 +154,8 @@ def _of_word(run: re.Match[str]) -> Iterator[_Decoded]:
     if _compiled(_PRINTABLE_HEX).search(text):
         for digits in _compiled(r"[0-9A-Fa-f]{16,}+").finditer(text):
             yield from _of_hex(digits[0], places[digits.start() :])
-    if text.isupper():
-        for letters in _compiled(r"[A-Z2-7]{13,}+").finditer(text):
+    if text.isupper() or _compiled(_LOWER_BASE32).fullmatch(text):
+        for letters in _compiled(r"[A-Z2-7]{13,}+").finditer(text.upper()):
             yield from _of_base32(letters[0], places[letters.start() :])
     elif not text.islower():
         yield from _of_base64(text, places)

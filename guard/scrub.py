@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import threading
+from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -16,10 +18,10 @@ from guard.readings import Reading
 from guard.secret import Secret
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from guard.known import Index
+    from guard.sieve import Sieve
 
 SHORTEST: Final = 8
 """A value with fewer characters is not learnt: it would turn every text to marks."""
@@ -55,11 +57,12 @@ _CUT_OFF: Final = "‹too-deep›"
 _UNPRINTABLE: Final = "‹unprintable›"
 _MARK: Final = r"(?:‹|\\u2039)redacted:([^‹›\\:]{1,64})(?::[0-9a-z]{1,64})?(?:›|\\u203a)"
 _MOST_PASSES: Final = 4
+_LARGE: Final = 1 << 15
 _DEEPEST_DISGUISE: Final = 4
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class _Span:
+class Span:
     """A stretch of text to hide.
 
     Attributes:
@@ -75,6 +78,11 @@ class _Span:
     rank: tuple[int, int]
     kind: str
     fingerprint: str = ""
+
+    @property
+    def mark(self) -> str:
+        """What stands in its place."""
+        return mark(self.kind, self.fingerprint)
 
 
 class Scrubbed(NamedTuple):
@@ -100,6 +108,7 @@ class Scrubber:
         self._marks: set[str] = set()
         self._waiting: list[str] = []
         self._index: Index | None = None
+        self._sieve: tuple[int, Sieve] | None = None
 
     def learn(self, value: str, kind: str) -> None:
         """Replace `value`, however it is written, by the mark of `kind` from now on.
@@ -123,25 +132,39 @@ class Scrubber:
         """
         return self.scrubbed(text).text
 
-    def bytes(self, data: bytes) -> bytes:
-        """Return the same of bytes; what is no UTF-8 in them stays as it is."""
-        text = data.decode("utf-8", "surrogateescape")
-        shown = self.text(text)
-        return data if shown == text else shown.encode("utf-8", "surrogateescape")
-
     def scrubbed(self, text: str) -> Scrubbed:
         """Return what `text` returns, and what was found."""
-        from collections import Counter  # noqa: PLC0415 - keeps the import of this light
-
+        if len(text) > _LARGE:
+            return self._streamed(text)
         found: Counter[str] = Counter()
-        # A replacement can make a secret of what was none, such as of `token=a‹redacted:jwt›`.
+        # A replacement can make a secret of what was none: its mark ends what stood before it.
         for _ in range(_MOST_PASSES):  # pragma: no branch - it settles before
-            spans = [*_merged(sorted(self._spans(text)))]
+            spans = self.spans(text)
             if not spans:
                 break
             found.update(span.kind for span in spans)
             text = _replaced(text, spans)
         return Scrubbed(text, found)
+
+    def spans(self, text: str) -> list[Span]:
+        """Return what is to be hidden in `text`, in order, none overlapping."""
+        return [*_merged(sorted(self._spans(text)))]
+
+    def sieve(self) -> Sieve:
+        """Return what finds the few places of a large text to look at."""
+        from guard.sieve import Sieve  # noqa: PLC0415 - only for large texts
+
+        index = self._current_index()
+        with self._lock:
+            known = 0 if index is None else len(self._kinds)
+            if self._sieve is None or self._sieve[0] != known:
+                self._sieve = known, Sieve(index)
+            return self._sieve[1]
+
+    def beginning(self, data: bytes) -> int:
+        """Return where in `data` a known secret may begin that does not end in it, else its end."""
+        index = self._current_index()
+        return len(data) if index is None else index.beginning(data)
 
     def data(self, value: Any) -> Any:
         """Return a JSON-like structure with its secrets replaced by marks.
@@ -151,7 +174,16 @@ class Scrubber:
         """
         return self._data(value, DEEPEST)
 
-    def _spans(self, text: str) -> Iterator[_Span]:
+    def _streamed(self, text: str) -> Scrubbed:
+        from guard.stream import Redactor  # noqa: PLC0415 - only for large texts
+
+        redactor = Redactor(self)
+        data = text.encode("utf-8", "surrogatepass")
+        shown = redactor.feed(data) + redactor.finish()
+        # What is cut so large is cut through no character.
+        return Scrubbed(shown.decode("utf-8", "surrogatepass"), Counter(redactor.found))
+
+    def _spans(self, text: str) -> Iterator[Span]:
         marks = [(*match.span(), match[1]) for match in _marks(text)]
         for span in self._found(Reading(text), _DEEPEST_DISGUISE):
             around = _kind_around(marks, span)
@@ -159,7 +191,7 @@ class Scrubber:
             if not (around in self._marks if span.rank[0] else around.replace("-", "").isalpha()):
                 yield span
 
-    def _found(self, reading: Reading, depth: int) -> Iterator[_Span]:
+    def _found(self, reading: Reading, depth: int) -> Iterator[Span]:
         """Yield what a reading holds, and what shows as its disguises are taken off."""
         yield from self._known(reading)
         yield from _shaped(reading)
@@ -170,11 +202,11 @@ class Scrubber:
             for decoded in reading.decoded():
                 yield from self._found(decoded, depth - 1)
 
-    def _known(self, reading: Reading) -> Iterator[_Span]:
+    def _known(self, reading: Reading) -> Iterator[Span]:
         index = self._current_index()
         if index is not None:
             for start, end, value in index.find(reading):
-                yield _Span(start, end, (1, end - start), self._kinds[value], self._tag(value))
+                yield Span(start, end, (1, end - start), self._kinds[value], self._tag(value))
 
     def _tag(self, value: str) -> str:
         return "" if self._fingerprint is None else self._fingerprint(value)
@@ -224,7 +256,7 @@ def mark(kind: str, fingerprint: str = "") -> str:
     return f"‹redacted:{kind}:{fingerprint}›" if fingerprint else f"‹redacted:{kind}›"
 
 
-def _replaced(text: str, spans: Iterable[_Span]) -> str:
+def _replaced(text: str, spans: Iterable[Span]) -> str:
     parts = []
     done = 0
     for span in spans:
@@ -233,28 +265,26 @@ def _replaced(text: str, spans: Iterable[_Span]) -> str:
     return "".join([*parts, text[done:]])
 
 
-def _shaped(reading: Reading) -> Iterator[_Span]:
+def _shaped(reading: Reading) -> Iterator[Span]:
     from guard.shapes import find  # noqa: PLC0415 - its patterns take time
 
     for start, end, shape in find(reading.text):
-        yield _Span(*reading.source(start, end), (0, end - start), shape.kind)
+        yield Span(*reading.source(start, end), (0, end - start), shape.kind)
 
 
 def _marks(text: str) -> Iterator[re.Match[str]]:
     return re.finditer(_MARK, text) if "redacted:" in text else iter(())
 
 
-def _kind_around(marks: Iterable[tuple[int, int, str]], span: _Span) -> str:
+def _kind_around(marks: list[tuple[int, int, str]], span: Span) -> str:
     """Return the kind if a span is a mark or a part of one; else nothing."""
-    for start, end, kind in marks:
-        if start <= span.start and span.end <= end:
-            return kind
-    return ""
+    nth = bisect_right(marks, span.start, key=lambda mark: mark[0]) - 1
+    return marks[nth][2] if nth >= 0 and span.end <= marks[nth][1] else ""
 
 
-def _merged(spans: Iterable[_Span]) -> Iterator[_Span]:
+def _merged(spans: Iterable[Span]) -> Iterator[Span]:
     """Make one of spans that overlap; they come in order."""
-    whole: _Span | None = None
+    whole: Span | None = None
     for span in spans:
         if whole is None or span.start >= whole.end:
             if whole is not None:
@@ -263,7 +293,7 @@ def _merged(spans: Iterable[_Span]) -> Iterator[_Span]:
         else:
             name = max(whole, span, key=lambda each: each.rank)
             end = max(whole.end, span.end)
-            whole = _Span(whole.start, end, name.rank, name.kind, name.fingerprint)
+            whole = Span(whole.start, end, name.rank, name.kind, name.fingerprint)
     if whole is not None:
         yield whole
 

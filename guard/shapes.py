@@ -30,6 +30,7 @@ class Shape:
         source: Where the shape is described.
         bare: It needs no blank and no quote, so it is known where those were taken out.
         begins: It begins with one of its hints.
+        sketch: What is in every text that holds it, as RE2 has it, where the hints are in too many.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Shape:
     source: str
     bare: bool = True
     begins: bool = True
+    sketch: str = ""
 
     def matches(self, text: str, lower: str) -> Iterator[re.Match[str]]:
         """Yield its matches in `text`, which is `lower` in lower case."""
@@ -301,7 +303,8 @@ def _is_pair(match: re.Match[str]) -> bool:
     begun = _compiled(r"[A-Za-z0-9_.-]*$").search(before)
     name = (begun.group() if begun else "") + match["name"]
     value = match["secret"].rstrip(").:;,!]}")
-    if len(value) < _SHORTEST or not names_secret(name) or _is_placeholder(value):
+    named = not name.endswith(value) and names_secret(name)
+    if len(value) < _SHORTEST or not named or _is_placeholder(value):
         return False
     # Prose and code put blanks or a colon there too; then only a value with a digit is believed.
     tight = match["open"] or match["between"] == "="
@@ -355,6 +358,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         pattern=r"(?<![A-Za-z0-9])ATBB[A-Za-z0-9]{24,}",
         example="ATBB" + "Example1" * 4,
         source=_ATLASSIAN,
+        sketch="ATBB[A-Za-z0-9]{16}",
     ),
     Shape(
         name="an Atlassian OAuth client secret",
@@ -364,6 +368,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         pattern=r"(?<![A-Za-z0-9])ATOA[A-Za-z0-9_-]{40,}",
         example="ATOA" + "Example1" * 8,
         source="as the developer console shows them; not documented",
+        sketch="ATOA[A-Za-z0-9_-]{16}",
     ),
     Shape(
         name="a JSON web token",
@@ -375,6 +380,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         r"(?:\.[A-Za-z0-9_-]+){0,2}",
         example="eyJhbGciOiJub25lIn0.eyJleGFtcGxlIjoxfQ.ZXhhbXBsZS1leGFtcGxl",
         source="RFC 7519 section 3, RFC 7516 section 3.1",
+        sketch="eyJ[A-Za-z0-9_-]{6}",
     ),
     Shape(
         name="a private key",
@@ -396,6 +402,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         example="https://x-token-auth:" + "example1" + "@bitbucket.example/w/r.git",
         source="RFC 3986 section 3.2.1",
         bare=False,
+        sketch=r"""://[^\s/?#@:"'<>]*:[^\s/?#@"'<>]+@""",
     ),
     Shape(
         name="a login for HTTP Basic authentication",
@@ -406,6 +413,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         example="Basic " + "YWxpY2U6ZXhhbXBsZS0x",
         source="RFC 7617 section 2",
         bare=False,
+        sketch=r"(?i:basic)\s{1,4}[A-Za-z0-9+/_-]{4}",
     ),
     Shape(
         name="a bearer token",
@@ -417,6 +425,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         example="Bearer " + "example1" * 4,
         source="RFC 6750 section 2.1",
         bare=False,
+        sketch=r"(?i:bearer)\s{1,4}[A-Za-z0-9._~+/-]{16}",
     ),
     Shape(
         name="a GitHub token",
@@ -426,6 +435,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         pattern=r"(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{24,}|github_pat_[A-Za-z0-9_]{24,})",
         example="ghp_" + "Example1" * 5,
         source="docs.github.com, About authentication to GitHub",
+        sketch="gh[pousr]_[A-Za-z0-9]{16}|github_pat_",
     ),
     Shape(
         name="an AWS access key id",
@@ -435,6 +445,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         pattern=r"(?<![A-Za-z0-9+/])(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}(?![A-Za-z0-9+/])",
         example="AKIA" + "EXAMPLE2" * 2,
         source="docs.aws.amazon.com, IAM identifiers",
+        sketch="(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{8}",
     ),
     Shape(
         name="a GitLab token",
@@ -454,6 +465,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         r"|hooks\.slack\.com/services/[A-Z0-9]{8,}/[A-Z0-9]{8,}/[A-Za-z0-9]{16,})",
         example="xoxb-" + "1-Example" * 3,
         source="api.slack.com, token types",
+        sketch=r"xox[a-z]-|xapp-|hooks\.slack",
     ),
     Shape(
         name="a Google API key or token",
@@ -464,6 +476,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         r"|ya29\.[A-Za-z0-9_-]{20,}|GOCSPX-[A-Za-z0-9_-]{20,})",
         example="AIza" + "Example1" * 4 + "abc",
         source="cloud.google.com, API keys; observed",
+        sketch=r"AIza[A-Za-z0-9_-]{16}|ya29\.|GOCSPX-",
     ),
     Shape(
         name="an Anthropic API key",
@@ -483,6 +496,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         r"|(?=[A-Za-z]{0,40}[0-9])[A-Za-z0-9]{32,})",
         example="sk-proj-" + "Example1" * 4,
         source="platform.openai.com, API keys; observed",
+        sketch="sk-[A-Za-z0-9-]{16}",
     ),
     Shape(
         name="an npm token",
@@ -492,6 +506,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         pattern=r"(?<![A-Za-z0-9])npm_[A-Za-z0-9]{30,}",
         example="npm_" + "Example1" * 4 + "abcd",
         source="docs.npmjs.com, access tokens",
+        sketch="npm_[A-Za-z0-9]{16}",
     ),
     Shape(
         name="a PyPI token",
@@ -519,6 +534,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         pattern=r"(?<![A-Za-z0-9])SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])",
         example="SG." + "Example1" * 2 + "abcdef." + "Example1" * 5 + "abc",
         source="docs.sendgrid.com, API keys; lengths as observed",
+        sketch=r"SG\.[A-Za-z0-9_-]{16}",
     ),
     Shape(
         name="a Twilio API key",
@@ -528,6 +544,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         pattern=r"(?<![A-Za-z0-9])SK[0-9a-f]{32}(?![A-Za-z0-9])",
         example="SK" + "01234567" * 4,
         source="www.twilio.com/docs, API keys",
+        sketch="SK[0-9a-f]{16}",
     ),
     Shape(
         name="a Hugging Face token",
@@ -537,6 +554,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         pattern=r"(?<![A-Za-z0-9_])hf_(?=[a-z]{0,40}[A-Z0-9])[A-Za-z0-9]{30,}",
         example="hf_" + "Example1" * 4 + "ab",
         source="huggingface.co/docs, user access tokens; length as observed",
+        sketch="hf_[A-Za-z0-9]{16}",
     ),
     Shape(
         name="a DigitalOcean token",
@@ -557,6 +575,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         example="abc8Q~" + "Example1" * 4 + "ab",
         source="learn.microsoft.com, credential scanning: client secrets, annotated keys",
         begins=False,
+        sketch=r"[0-9]Q~[A-Za-z0-9_.~-]{16}|JQQJ9",
     ),
     Shape(
         name="a Vault token",
@@ -566,6 +585,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         pattern=r"(?<![A-Za-z0-9])hv[sbr]\.[A-Za-z0-9_-]{24,}",
         example="hvs." + "Example1" * 4,
         source="developer.hashicorp.com/vault, tokens",
+        sketch=r"hv[sbr]\.[A-Za-z0-9_-]{16}",
     ),
     Shape(
         name="a Docker Hub token",
@@ -609,6 +629,8 @@ SHAPES: Final[tuple[Shape, ...]] = (
         proof=_is_pair,
         example="client_secret=" + "example1",
         source="RFC 6749, RFC 7628 and common usage",
+        sketch=r"(?i:token|secret|pass|key|pwd|jwt|code|assertion|credential|jsessionid)"
+        r"""[A-Za-z0-9_-]*\\?["']?\s{0,4}[=:][>=]?\s{0,4}\\?["']?[^\s"'\\,;<>`]{6}""",
         bare=False,
     ),
     Shape(

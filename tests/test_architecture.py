@@ -72,6 +72,7 @@ ONE_PLACE_ONLY = {
     "jinja2": {"twg/sandbox"},
     "sqlite3": {"twg/sandbox"},
     "asyncclick": {"twg/cli"},
+    "re2": {"guard/sieve.py"},
     "segno": {"twg/cli/narrator.py"},
 }
 """Where each outside package is used, so that its successor is a change in one place."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -266,3 +268,24 @@ def test_a_token_is_known_though_it_was_broken_up(
     ended = console.twg("api", "atlassian", "/page", "-o", mode)
 
     assert [piece for piece in pieces if piece in ended.out] == []
+
+
+PRINTED_PAST = f"""
+import sys
+from twg.cli import main, wiring
+one = wiring.Wiring([], {{"CLAUDECODE": "1"}})
+one.scrubber.learn({ACCESS!r}, "access-token")
+main._take_over(one)
+print("got", {ACCESS[:20]!r}, sep=" ", end="", flush=True)
+print({ACCESS[20:]!r})
+print({ACCESS!r}, file=sys.stderr)
+"""
+
+
+def test_what_a_library_prints_is_scrubbed_for_an_agent() -> None:
+    """H-F1: all of stdout and stderr, not only what `twg` prints itself."""
+    done = subprocess.run(
+        [sys.executable, "-c", PRINTED_PAST], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "got ‹redacted:access-token›\n"
+    assert done.stderr == "‹redacted:access-token›\n"

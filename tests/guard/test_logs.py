@@ -167,6 +167,7 @@ def test_a_library_record_that_cannot_be_made_is_lost_without_its_words(
 ) -> None:
     with Shown() as shown:
         LIBRARY.info("%d", "unknown")
+        assert logs.lost() == 1
     assert shown.lines() == ["a log record of some.library was lost: TypeError"]
     assert "".join(capfd.readouterr()) == ""
 

@@ -9,7 +9,7 @@ from io import TextIOWrapper
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from guard import intake, process
+from guard import hooks, intake, process
 from guard.errors import GuardError, SecretRefused
 from twg import __version__
 from twg.cli.failure import failure_of
@@ -46,10 +46,15 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         # What the terminal's encoding lacks is shown as an escape, as Python does on stderr.
         sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:], environ))
+    status = run(sys.argv[1:], environ, process_wide=True)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, hooks.ScrubbedStream):
+            with _while_somebody_reads():
+                stream.finish()
+    sys.exit(status)
 
 
-def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+def run(argv: Sequence[str], environ: Mapping[str, str], *, process_wide: bool = False) -> int:
     """Run `twg` with `argv`; return the exit status.
 
     The order matters: secrets among the arguments are refused before any module that could log
@@ -58,8 +63,11 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     Args:
         argv: The command line without the program's name.
         environ: The environment as it was at the start, for what twg itself reads of it.
+        process_wide: The process is ours: what others print in it is scrubbed too.
     """
     wiring = Wiring(argv, environ)
+    if process_wide:
+        _take_over(wiring)
     try:
         intake.refuse_arguments(argv)
         return _parse_and_run(wiring)
@@ -68,6 +76,17 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         return _refuse(wiring, error)
     except KeyboardInterrupt as error:
         return _fail(wiring, error)
+
+
+def _take_over(wiring: Wiring) -> None:
+    hooks.install(
+        lambda: wiring.scrubber,
+        stream=wiring.stderr,
+        tracebacks=lambda: wiring.options.verbose,
+    )
+    if wiring.agent is not None:
+        sys.stdout = hooks.ScrubbedStream(wiring.stdout, lambda: wiring.scrubber)
+        sys.stderr = hooks.ScrubbedStream(wiring.stderr, lambda: wiring.scrubber)
 
 
 def root() -> Group:

@@ -1,0 +1,199 @@
+"""`Sieve`: points at the few places of a large text where a secret may be, at memory speed.
+
+It points at too much rather than too little, and `guard.scrub` looks closely there. It is one
+pattern for RE2, which walks it in one pass whatever the text. Where there is no RE2 the whole text
+is looked at closely, which is slower and as good.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from guard.known import Index
+
+_KEY: Final = 20 << 10
+_SHORTEST_REACH: Final = 4096
+_MOST_MEMORY: Final = 256 << 20
+_BEFORE: Final = 192
+_BEHIND: Final = 768
+_LINE: Final = 1024
+_CLOSE: Final = 64
+_FEW: Final = 64
+_WORD: Final = "A-Za-z0-9+/_-"
+_TEXT_IN_BASE64: Final = (
+    f"[^{_WORD}](?:[I-Za-f][C-HS-Xi-nyz0-3][ABEFIJMNQRUVYZcdghklopstwx014589][{_WORD}]){{3}}"
+)
+_TEXT_IN_HEX: Final = r"[^0-9A-Za-z](?:[2-7][0-9A-Fa-f]){12}"
+_DISGUISED: Final = (
+    # UTF-16 in base64, and what gzip makes of anything.
+    f"[^{_WORD}](?:[A-Za-f][AQgw][AB][{_WORD}]A[A-H][AEIMQUYcgkosw048]A){{2}}",
+    "H4sIA",
+    "[^0-9A-Za-z](?:[A-Z2-7]{16}|[a-z2-7]{48})",
+    r"(?:%(?:25)*[2-7][0-9A-Fa-f]){4}",
+    r"(?:\\+(?:x|u00)[2-7][0-9A-Fa-f]){4}",
+    r"(?:\\[01][0-7]{2}){4}",
+    r"(?:&#[xX]?0*[0-9A-Fa-f]{2,3};){4}",
+    r"[^0-9A-Za-z](?:(?:0[xX])?[2-7][0-9A-Fa-f][\s,:;.-]{1,3}){6}",
+    r"[^0-9A-Za-z](?:(?:[3-9][0-9]|1[0-2][0-9])[\s,;]{1,3}){6}",
+    # Colours and invisible characters within a word, line breaks within an encoded one.
+    r"[A-Za-z0-9](?:\x1b|\\u001[bB]|\\x1[bB]|\\033)\[[0-9;]*m[A-Za-z0-9]",
+    r"[A-Za-z0-9]\xe2\x80[\x8b-\x8f\xaa-\xae][A-Za-z0-9]",
+    f"[^{_WORD}][{_WORD}]{{24}}(?:\\\\+r)?\\\\+n[{_WORD}]{{4}}",
+)
+_GAP: Final = r"[\x00-\x20\"'\\`]*"
+_SIGN: Final = (
+    r"(?:[^A-Za-z0-9]|%(?:25)*[0-9A-Fa-f]{2}|\\+(?:u00|x)[0-9A-Fa-f]{2}"
+    r"|&(?:amp|lt|gt|quot|apos|#[xX]?[0-9A-Fa-f]{2,4});)*"
+)
+
+
+class Sieve:
+    """Finds where to look closely for the secrets that an index knows and those of a known look.
+
+    Args:
+        index: What is known; None for nothing.
+
+    Attributes:
+        reach: How many bytes around a place matter to what is found there.
+    """
+
+    def __init__(self, index: Index | None) -> None:
+        self._index = index
+        known = [] if index is None else [*index.stretches()]
+        plain = len(known) > _FEW * 7
+        anchors = (_anchor(parts, gaps=not plain) for parts, first in known if first or not plain)
+        self._pattern = _pattern("|".join(("|".join(_sketches()), *_DISGUISED, *anchors)))
+        longest = 0 if index is None else index.longest
+        self.reach = max(_SHORTEST_REACH, 8 * longest)
+        self._around = max(_BEHIND, 3 * longest)
+
+    def regions(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Yield the stretches of `data` to look at, in order, none overlapping."""
+        if self._pattern is None:
+            yield 0, len(data)
+            return
+        start = end = 0
+        for left, right in self._places(data):
+            if left > end:
+                if end:
+                    yield start, end
+                start = left
+            end = max(end, right)
+        if end:
+            yield start, end
+
+    def _places(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Yield a stretch around each place; those within the last one are passed over."""
+        at = seen = end = 0
+        while (match := self._pattern.search(data, at)) is not None:
+            start, last = match.span()
+            reach = _BEHIND if last < end else self._wanted(data, start, last, seen)
+            if last >= end and reach:
+                left, end = _in_lines(data, start - min(reach, self._around), last + reach)
+                yield left, end
+            if not reach and start >= seen:
+                seen = start + _BEHIND - _BEFORE
+            # What begins within what was none, or is none, may be one.
+            at = max(start + 1, last if reach else last - _CLOSE)
+
+    def _wanted(self, data: bytes, start: int, last: int, seen: int) -> int:
+        """Return how far around a place to look; zero if it is none after all.
+
+        What only looks like a secret was looked at already if it begins before `seen`.
+        """
+        stretch = data[start:last]
+        if self._index is not None and self._index.holds(stretch):
+            return self._around
+        if _encoded().match(stretch):
+            return _BEHIND if _is_text(data, start) else 0
+        if not _looks().match(stretch):
+            return _BEHIND
+        if b"PRIVATE" in stretch.upper():
+            return _KEY
+        if start < seen:
+            return 0
+        from guard.shapes import find  # noqa: PLC0415 - its patterns take time
+
+        window = data[max(0, start - _CLOSE) : start + _BEHIND].decode("latin-1")
+        return _BEHIND if any(find(window)) else 0
+
+
+def _in_lines(data: bytes, left: int, right: int) -> tuple[int, int]:
+    """Return a stretch made longer, so that it begins and ends with a line if that is near."""
+    left, right = max(0, left), min(len(data), right)
+    first = max(0, left - _LINE)
+    left = max(data.rfind(b"\n", first, left) + 1, first)
+    after = data.find(b"\n", right, right + _LINE)
+    return left, after + 1 if after >= 0 else right
+
+
+def _is_text(data: bytes, at: int) -> bool:
+    """Tell whether the run of base64 or hexadecimal that begins behind `at` holds text."""
+    from binascii import a2b_base64  # noqa: PLC0415 - light, but rarely needed
+
+    run = data[at + 1 : at + 65]
+    word = re.match(rb"[A-Za-z0-9+/_-]*", run)
+    digits = re.match(rb"(?:[0-9A-Fa-f]{2})*", run)
+    text = b"" if word is None else word[0].replace(b"-", b"+").replace(b"_", b"/")
+    decoded = [a2b_base64(text[: len(text) & ~3])]
+    if digits is not None:
+        decoded.append(bytes.fromhex(digits[0].decode("ascii")))
+    return any(len(each) >= _LEAST_TEXT and _printable(each) for each in decoded)
+
+
+_LEAST_TEXT: Final = 8
+
+
+def _printable(data: bytes) -> bool:
+    return len(data.translate(None, bytes([9, 10, 13, *range(0x20, 0x7F)]))) * 8 <= len(data)
+
+
+def _anchor(parts: list[tuple[str, bool]], *, gaps: bool) -> str:
+    """Return a pattern for some letters of a secret, with what may stand between them.
+
+    Args:
+        parts: The letters, and whether a sign stands behind each.
+        gaps: Noise may stand between any two; else only a sign where there is one.
+    """
+    pieces = []
+    for letters, sign in parts:
+        pieces += [letters, _SIGN if sign else _GAP if gaps else ""]
+    return "".join(pieces[:-1])
+
+
+@cache
+def _sketches() -> tuple[str, ...]:
+    from guard.shapes import SHAPES  # noqa: PLC0415 - its patterns take time
+
+    hints = [re.escape(hint) for shape in SHAPES if not shape.sketch for hint in shape.hints]
+    sketches = [shape.sketch for shape in SHAPES if shape.sketch]
+    return (f"(?i:{'|'.join(hints)})", *sketches, _TEXT_IN_BASE64, _TEXT_IN_HEX)
+
+
+@cache
+def _looks() -> re.Pattern[bytes]:
+    return re.compile("|".join(_sketches()[:-2]).encode("latin-1"))
+
+
+@cache
+def _encoded() -> re.Pattern[bytes]:
+    return re.compile(f"{_TEXT_IN_BASE64}|{_TEXT_IN_HEX}".encode("latin-1"))
+
+
+def _pattern(pattern: str) -> Any:
+    """Return a pattern for bytes; None where there is no RE2."""
+    try:
+        import re2  # noqa: PLC0415 - only for large texts
+    except ImportError:
+        return None
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.max_mem = _MOST_MEMORY
+    options.never_capture = True
+    options.log_errors = False
+    return re2.compile(pattern.encode("latin-1"), options)
