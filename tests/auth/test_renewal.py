@@ -176,6 +176,33 @@ async def test_a_renewal_that_was_cut_off_is_told_with_its_time_and_touches_noth
     assert (untouched.generation, untouched.refused) == (other.generation, None)
 
 
+@pytest.mark.parametrize("before", [None, NOW + 60], ids=["no doubt", "in doubt"])
+async def test_a_token_that_was_not_sent_for_want_of_a_connection_is_not_in_doubt(
+    manager: TokenManager, clock: Clock, store: SealedStore, before: float | None
+) -> None:
+    """H-D4: unless it was before."""
+    away = credential_at("http://127.0.0.1:1", used_at=before)
+    await store.save(away, expected=0)
+    clock.now = EXPIRED
+    async with manager:
+        with pytest.raises(NetworkError, match="refused"):
+            await manager.get("default")
+    assert (await stored(store)).used_at == before
+
+
+async def test_a_token_whose_answer_was_lost_stays_in_doubt(
+    manager: TokenManager, clock: Clock, saved: Credential, server: Server, store: SealedStore
+) -> None:
+    """H-D4."""
+    del saved
+    server.on(TOKEN, reset())
+    clock.now = EXPIRED
+    async with manager:
+        with pytest.raises(NetworkError):
+            await manager.get("default")
+    assert (await stored(store)).used_at is not None
+
+
 @pytest.mark.parametrize("code", [400, 401, 403])
 async def test_invalid_grant_is_known_whatever_the_status(
     manager: TokenManager, clock: Clock, saved: Credential, server: Server, code: int

@@ -179,12 +179,26 @@ class Renewer:
             await self._store.prove_replaceable()
             credential = await self._marked(credential)
             first = await End.of(partial(self._exchange, host, credential, doubtful=doubtful))
-        if not isinstance(first.error, NetworkError) or not host.is_soon_rested:
+        if not isinstance(first.error, NetworkError):
             return first.result()
+        doubtful = doubtful or first.error.sent
+        if not host.is_soon_rested:
+            return await self._ended(credential, first, doubtful=doubtful)
         # The answer may have been lost after the server had rotated: the same token, once more.
         async with host.place():
             await self._store.prove_replaceable()  # the disk may have filled meanwhile
-            return await self._exchange(host, credential, doubtful=True)
+            second = await End.of(partial(self._exchange, host, credential, doubtful=doubtful))
+        return await self._ended(credential, second, doubtful=doubtful)
+
+    async def _ended(
+        self, credential: Credential, end: End[Credential], *, doubtful: bool
+    ) -> Credential:
+        """Return what came of it, the mark taken away where the token was never sent."""
+        if isinstance(end.error, NetworkError) and not (doubtful or end.error.sent):
+            with contextlib.suppress(TwgError, GuardError):  # a mark too many is no harm
+                unmarked = replace(credential, used_at=None)
+                await self._store.save(unmarked, expected=credential.generation)
+        return end.result()
 
     async def _marked(self, credential: Credential) -> Credential:
         """Save, unless it is known already, that the refresh token is about to be sent."""
