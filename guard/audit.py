@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from guard import logs
 from guard.chain import BEGINNING, Chain, head_of, keyed, lines_of, links, opened, read_head
-from guard.errors import AuditBroken, GuardError
+from guard.errors import AuditBroken, AuditBusy, GuardError
 from guard.files import (
     check_private_directory,
     check_private_file,
@@ -171,6 +171,7 @@ class AuditLog:
 
         Raises:
             AuditBroken: Nothing can be appended, or what is there is not what was written.
+            AuditBusy: Another process has kept it locked for too long.
             UnsafeFile: Others have access to the log, or something else stands in its place.
             FileUnwritable: Its directory or its key cannot be made.
         """
@@ -381,6 +382,7 @@ def verify(path: Path, key: bytes) -> int:
 
     Raises:
         AuditBroken: Naming the first record that was changed, removed, moved or cut off.
+        AuditBusy: Another process has kept it locked for too long.
         UnsafeFile: Others have access to the log, or something else stands in its place.
     """
     if not check_private_file(path) and not check_private_file(head_of(path)):
@@ -410,10 +412,7 @@ def _locked(lock: LockFile, path: Path, patience: float) -> Iterator[None]:
     try:
         stack.enter_context(lock.held(patience))
     except TimeoutError:
-        holder = holder_of(_lock_of(path))
-        who = "another process" if holder is None else f"process {holder}"
-        problem = f"{who} has kept it locked for {patience:g} seconds"
-        raise AuditBroken(path, problem) from None
+        raise AuditBusy(path, holder_of(_lock_of(path)), patience) from None
     with stack:
         yield
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from guard.audit import LONGEST_REASON, Actor, AuditLog, load_or_create_key, verify
-from guard.errors import AuditBroken, FileUnwritable, UnsafeFile
+from guard.errors import AuditBroken, AuditBusy, FileUnwritable, UnsafeFile
 from guard.scrub import Scrubber
 from guard.secret import Secret
 from tests.rigs.surroundings import clean_env
@@ -407,7 +407,7 @@ def test_another_writer_is_waited_for_only_so_long_and_named(path: Path) -> None
     log = log_at(path, patience=0.05)
     with locked(path, by=b"4711"):
         for _ in range(2):
-            with pytest.raises(AuditBroken, match=r"process 4711 has kept it locked for 0\.05 sec"):
+            with pytest.raises(AuditBusy, match=r"^process 4711 has kept .* locked for 0\.05 sec"):
                 log.record("e")
     log.record("e")
     assert verify(path, KEY) == 2
@@ -417,7 +417,7 @@ def test_who_removes_the_lock_file_lets_nobody_in_beside_others(path: Path) -> N
     log = log_at(path, patience=0.05)
     log.record("e")
     path.with_name("audit.jsonl.lock").unlink()
-    with locked(path), pytest.raises(AuditBroken, match="kept it locked"):
+    with locked(path), pytest.raises(AuditBusy):
         log.record("e")
     log.record("e")
     assert path.with_name("audit.jsonl.lock").read_bytes() == b"%-10d\n" % os.getpid()
@@ -475,7 +475,7 @@ def test_what_cannot_be_recorded_afterwards_is_told_once_and_recorded_later(path
         for number in range(2):
             with log.afterwards():
                 log.record("done", profile=f"profile-{number}")
-        with pytest.raises(AuditBroken):
+        with pytest.raises(AuditBusy):
             log.record("to be done")
     assert len(told) == 1
     assert "could not be recorded yet: " in told[0]
