@@ -244,6 +244,8 @@ class AuditLog:
             if self._warn is not None and not self._warned:
                 self._warned = True
                 self._warn(f"what was done could not be recorded yet: {error}")
+        else:
+            self._warned = False
 
     def _key(self) -> bytes:
         if self._loaded is None:
@@ -314,6 +316,7 @@ class _Pen:
         self._lock = LockFile(_lock_of(path))
         self._chain: Chain | None = None
         self._owed: deque[Facts] = deque()
+        self._lost = 0
         self._rounds: Rounds[Sequence[Facts]] = Rounds(self._round)
 
     def write(self, records: Sequence[Facts]) -> None:
@@ -321,17 +324,19 @@ class _Pen:
         self._rounds.ask(records)
 
     def owe(self, records: Sequence[Facts]) -> None:
-        """Keep records for the next time; if there are too many, not all of them."""
-        self._owed.extend(records[: _MOST_OWED - len(self._owed)])
+        """Keep records for the next time; of too many, only how many they were."""
+        room = max(0, _MOST_OWED - len(self._owed))
+        self._owed.extend(records[:room])
+        self._lost += len(records[room:])
 
     def _round(self, asked: Sequence[Sequence[Facts]]) -> None:
         chain = self._chain = self._chain or Chain(self._path, self._key(), self._actor)
-        owed = tuple(self._owed)
+        owed, lost = tuple(self._owed), self._lost
         records = [*owed, *itertools.chain.from_iterable(asked)]
         if owed:
             late = f"{len(owed)} records could not be written when they were due"
-            first = {"event": "audit.delayed", "actor": self._actor, "reason": late}
-            records.insert(0, first)
+            late += f", and {lost} more were lost" if lost else ""
+            records.insert(0, {"event": "audit.delayed", "actor": self._actor, "reason": late})
         try:
             check_private_directory(self._path.parent)
         except OSError:
@@ -340,6 +345,7 @@ class _Pen:
             chain.append(records)
         for _ in owed:
             self._owed.popleft()
+        self._lost -= lost
 
 
 def _scrubbed(words: Words, scrubber: Scrubber) -> Words:

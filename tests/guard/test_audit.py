@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from guard import audit
 from guard.audit import LONGEST_REASON, Actor, AuditLog, load_or_create_key, verify
 from guard.errors import AuditBroken, AuditBusy, FileUnwritable, UnsafeFile
 from guard.scrub import Scrubber
@@ -488,6 +489,29 @@ def test_what_cannot_be_recorded_afterwards_is_told_once_and_recorded_later(path
     assert late["reason"] == "2 records could not be written when they were due"
     assert [record["profile"] for record in done] == ["profile-0", "profile-1"]
     assert verify(path, KEY) == 5
+
+
+def test_of_too_many_records_that_are_late_their_number_is_recorded(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And when it fails anew after that, it is told anew."""
+    monkeypatch.setattr(audit, "_MOST_OWED", 3)
+    told: list[str] = []
+    log = log_at(path, patience=0.05, warn=told.append)
+    for _ in range(2):
+        log.record("e")
+        with locked(path):
+            for number in range(3):
+                with log.afterwards():
+                    log.record("done", profile=f"profile-{number}")
+                    log.record("noted")
+        with log.afterwards():
+            log.record("e")
+    late = [each["reason"] for each in records(path) if each["event"] == "audit.delayed"]
+    words = "3 records could not be written when they were due, and 3 more were lost"
+    assert late == [words, words]
+    assert len(told) == 2
+    assert verify(path, KEY) == 2 * (1 + 1 + 3 + 1)
 
 
 def test_what_fails_in_the_block_is_raised_and_what_was_recorded_stays(path: Path) -> None:
