@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from guard import logs
 from guard.chain import BEGINNING, Chain, head_of, keyed, lines_of, links, opened, read_head
-from guard.errors import AuditBroken, GuardError
+from guard.errors import AuditBroken, AuditBusy, GuardError
 from guard.files import (
     check_private_directory,
     check_private_file,
@@ -171,6 +171,7 @@ class AuditLog:
 
         Raises:
             AuditBroken: Nothing can be appended, or what is there is not what was written.
+            AuditBusy: Another process has kept it locked for too long.
             UnsafeFile: Others have access to the log, or something else stands in its place.
             FileUnwritable: Its directory or its key cannot be made.
         """
@@ -243,6 +244,8 @@ class AuditLog:
             if self._warn is not None and not self._warned:
                 self._warned = True
                 self._warn(f"what was done could not be recorded yet: {error}")
+        else:
+            self._warned = False
 
     def _key(self) -> bytes:
         if self._loaded is None:
@@ -313,6 +316,7 @@ class _Pen:
         self._lock = LockFile(_lock_of(path))
         self._chain: Chain | None = None
         self._owed: deque[Facts] = deque()
+        self._lost = 0
         self._rounds: Rounds[Sequence[Facts]] = Rounds(self._round)
 
     def write(self, records: Sequence[Facts]) -> None:
@@ -320,17 +324,19 @@ class _Pen:
         self._rounds.ask(records)
 
     def owe(self, records: Sequence[Facts]) -> None:
-        """Keep records for the next time; if there are too many, not all of them."""
-        self._owed.extend(records[: _MOST_OWED - len(self._owed)])
+        """Keep records for the next time; of too many, only how many they were."""
+        room = max(0, _MOST_OWED - len(self._owed))
+        self._owed.extend(records[:room])
+        self._lost += len(records[room:])
 
     def _round(self, asked: Sequence[Sequence[Facts]]) -> None:
         chain = self._chain = self._chain or Chain(self._path, self._key(), self._actor)
-        owed = tuple(self._owed)
+        owed, lost = tuple(self._owed), self._lost
         records = [*owed, *itertools.chain.from_iterable(asked)]
         if owed:
             late = f"{len(owed)} records could not be written when they were due"
-            first = {"event": "audit.delayed", "actor": self._actor, "reason": late}
-            records.insert(0, first)
+            late += f", and {lost} more were lost" if lost else ""
+            records.insert(0, {"event": "audit.delayed", "actor": self._actor, "reason": late})
         try:
             check_private_directory(self._path.parent)
         except OSError:
@@ -339,6 +345,7 @@ class _Pen:
             chain.append(records)
         for _ in owed:
             self._owed.popleft()
+        self._lost -= lost
 
 
 def _scrubbed(words: Words, scrubber: Scrubber) -> Words:
@@ -381,6 +388,7 @@ def verify(path: Path, key: bytes) -> int:
 
     Raises:
         AuditBroken: Naming the first record that was changed, removed, moved or cut off.
+        AuditBusy: Another process has kept it locked for too long.
         UnsafeFile: Others have access to the log, or something else stands in its place.
     """
     if not check_private_file(path) and not check_private_file(head_of(path)):
@@ -410,10 +418,7 @@ def _locked(lock: LockFile, path: Path, patience: float) -> Iterator[None]:
     try:
         stack.enter_context(lock.held(patience))
     except TimeoutError:
-        holder = holder_of(_lock_of(path))
-        who = "another process" if holder is None else f"process {holder}"
-        problem = f"{who} has kept it locked for {patience:g} seconds"
-        raise AuditBroken(path, problem) from None
+        raise AuditBusy(path, holder_of(_lock_of(path)), patience) from None
     with stack:
         yield
 

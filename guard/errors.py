@@ -9,6 +9,7 @@ GuardError
 ├── PromptInterrupted   the person pressed Ctrl-C or closed the terminal
 ├── UnsafeFile          a file or directory others could read, change or redirect
 ├── FileUnwritable      a private file cannot be replaced
+├── AuditBusy           another process keeps the audit record locked
 └── AuditBroken         the audit record cannot be written, or does not verify
 
 Each carries facts. `str(error)` says what happened and why; `error.remedy` says what to do now.
@@ -237,6 +238,30 @@ class FileUnwritable(GuardError):
     def remedy(self) -> str:  # type: ignore[override]  # a property of this type's facts
         """What to do now."""
         return f"Make {self.path.parent} writable (and not full), then run the command again."
+
+
+class AuditBusy(GuardError):
+    """Another process has kept the audit record locked for too long.
+
+    Attributes:
+        path: The record's file.
+        holder: The process, if it is known.
+        seconds: How long it was waited for.
+    """
+
+    def __init__(self, path: Path, holder: int | None, seconds: float) -> None:
+        self.path = path
+        self.holder = holder
+        self.seconds = seconds
+        who = "another process" if holder is None else f"process {holder}"
+        super().__init__(f"{who} has kept the audit record {path} locked for {seconds:g} seconds.")
+
+    @property
+    def remedy(self) -> str:  # type: ignore[override]  # a property of this type's facts
+        """What to do now."""
+        if self.holder is None:
+            return "Try again in a moment."
+        return f"See what it does (`ps -fp {self.holder}`), end it if it hangs, and try again."
 
 
 class AuditBroken(GuardError):

@@ -11,6 +11,7 @@ over two files, and names its last holder.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import threading
@@ -68,7 +69,11 @@ def in_thread(work: Callable[[], D]) -> Future[D]:
     """
     taken: Future[D] = Future()
     # The interpreter does not wait for it at its end.
-    threading.Thread(target=_hand_over, args=(work, taken), name="lock", daemon=True).start()
+    thread = threading.Thread(target=_hand_over, args=(work, taken), name="lock", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        taken.set_exception(OSError(errno.EAGAIN, "there can be no more threads"))
     return taken
 
 

@@ -38,6 +38,8 @@ ERRORS: list[tuple[BaseException, str, int, bool]] = [
     (errors.KeyUnavailable("locked", "x"), "STORE_CORRUPT", 74, ANYONE),
     (guarded.AuditBroken(PATH, "line 3 was changed"), "STORE_CORRUPT", 74, ANYONE),
     (errors.Busy("the store", 7, 30), "BUSY", 75, ANYONE),
+    (guarded.AuditBusy(PATH, 7, 30), "BUSY", 75, ANYONE),
+    (guarded.AuditBusy(PATH, None, 30), "BUSY", 75, ANYONE),
     (errors.StoreConflict("x"), "BUSY", 75, ANYONE),
     (errors.ProtocolError("x"), "PROTOCOL", 76, ANYONE),
     (errors.GrantRefused("invalid_client", "", 401, "example.com"), "PROTOCOL", 76, ANYONE),

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from guard import audit
 from guard.audit import LONGEST_REASON, Actor, AuditLog, load_or_create_key, verify
-from guard.errors import AuditBroken, FileUnwritable, UnsafeFile
+from guard.errors import AuditBroken, AuditBusy, FileUnwritable, UnsafeFile
 from guard.scrub import Scrubber
 from guard.secret import Secret
 from tests.rigs.surroundings import clean_env
@@ -407,7 +408,7 @@ def test_another_writer_is_waited_for_only_so_long_and_named(path: Path) -> None
     log = log_at(path, patience=0.05)
     with locked(path, by=b"4711"):
         for _ in range(2):
-            with pytest.raises(AuditBroken, match=r"process 4711 has kept it locked for 0\.05 sec"):
+            with pytest.raises(AuditBusy, match=r"^process 4711 has kept .* locked for 0\.05 sec"):
                 log.record("e")
     log.record("e")
     assert verify(path, KEY) == 2
@@ -417,7 +418,7 @@ def test_who_removes_the_lock_file_lets_nobody_in_beside_others(path: Path) -> N
     log = log_at(path, patience=0.05)
     log.record("e")
     path.with_name("audit.jsonl.lock").unlink()
-    with locked(path), pytest.raises(AuditBroken, match="kept it locked"):
+    with locked(path), pytest.raises(AuditBusy):
         log.record("e")
     log.record("e")
     assert path.with_name("audit.jsonl.lock").read_bytes() == b"%-10d\n" % os.getpid()
@@ -475,7 +476,7 @@ def test_what_cannot_be_recorded_afterwards_is_told_once_and_recorded_later(path
         for number in range(2):
             with log.afterwards():
                 log.record("done", profile=f"profile-{number}")
-        with pytest.raises(AuditBroken):
+        with pytest.raises(AuditBusy):
             log.record("to be done")
     assert len(told) == 1
     assert "could not be recorded yet: " in told[0]
@@ -488,6 +489,29 @@ def test_what_cannot_be_recorded_afterwards_is_told_once_and_recorded_later(path
     assert late["reason"] == "2 records could not be written when they were due"
     assert [record["profile"] for record in done] == ["profile-0", "profile-1"]
     assert verify(path, KEY) == 5
+
+
+def test_of_too_many_records_that_are_late_their_number_is_recorded(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And when it fails anew after that, it is told anew."""
+    monkeypatch.setattr(audit, "_MOST_OWED", 3)
+    told: list[str] = []
+    log = log_at(path, patience=0.05, warn=told.append)
+    for _ in range(2):
+        log.record("e")
+        with locked(path):
+            for number in range(3):
+                with log.afterwards():
+                    log.record("done", profile=f"profile-{number}")
+                    log.record("noted")
+        with log.afterwards():
+            log.record("e")
+    late = [each["reason"] for each in records(path) if each["event"] == "audit.delayed"]
+    words = "3 records could not be written when they were due, and 3 more were lost"
+    assert late == [words, words]
+    assert len(told) == 2
+    assert verify(path, KEY) == 2 * (1 + 1 + 3 + 1)
 
 
 def test_what_fails_in_the_block_is_raised_and_what_was_recorded_stays(path: Path) -> None:

@@ -110,3 +110,16 @@ def test_without_a_process_id_in_it_the_holder_is_unknown(path: Path) -> None:
     assert holder_of(path) is None
     path.write_bytes(b"")
     assert holder_of(path) is None
+
+
+def test_where_there_can_be_no_more_threads_nobody_waits_for_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    taken = in_thread(partial(take_in_turn, path))
+    with pytest.raises(OSError, match="no more threads"):
+        taken.result(0)
+    leave(taken)

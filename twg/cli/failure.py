@@ -22,6 +22,7 @@ _GUARD_CODES: Final[dict[type[guarded.GuardError], Code]] = {
     guarded.PromptInterrupted: Code.INTERRUPTED,
     guarded.UnsafeFile: Code.CONFIG,
     guarded.FileUnwritable: Code.STORE_UNWRITABLE,
+    guarded.AuditBusy: Code.BUSY,
     guarded.AuditBroken: Code.STORE_CORRUPT,
 }
 
