@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from guard.history.commands import is_whole
 from guard.history.entry import Entry
 
 if TYPE_CHECKING:
@@ -12,35 +13,45 @@ if TYPE_CHECKING:
 
     from guard.history.entry import Line
 
+_MOST_LINES: Final = 200
 _STAMP: Final = re.compile(rb"#([0-9]+)[ \t\r]*\n?")
 
 
 def entries(lines: Iterator[Line]) -> Iterator[Entry]:
-    """Make entries of lines, as bash reads them.
+    """Make entries of lines.
 
-    A file that begins with a time has one above each command, and all lines up to the next time are
-    that command's. In any other file each line is a command of its own; a time above it is its.
+    A file that begins with a time has one above each command, and the lines up to the next time are
+    that command's. But a bash that writes no times may have appended as well, so a command ends
+    where a shell would have run it. In any other file each line is a command of its own, as bash
+    reads it; a time above it is its.
     """
     held: list[Line] = []
-    grouped: bool | None = None
+    timed: bool | None = None
     for line in lines:
         stamped = _STAMP.fullmatch(line.data) is not None
-        if grouped is None:
-            grouped = stamped
-        if held and (stamped or (not grouped and not _is_stamp_alone(held))):
+        if timed is None:
+            timed = stamped
+        if held and stamped:
             yield _entry(held)
             held = []
         held.append(line)
+        if not stamped and not (timed and _goes_on(held)):
+            yield _entry(held)
+            held = []
     if held:
         yield _entry(held)
 
 
-def _is_stamp_alone(held: list[Line]) -> bool:
-    return len(held) == 1 and _STAMP.fullmatch(held[0].data) is not None
+def _goes_on(held: list[Line]) -> bool:
+    return len(held) < _MOST_LINES and not is_whole(_command(held))
+
+
+def _command(held: list[Line]) -> bytes:
+    stamped = _STAMP.fullmatch(held[0].data) is not None
+    return b"".join(line.data for line in held[stamped:])
 
 
 def _entry(held: list[Line]) -> Entry:
     stamp = _STAMP.fullmatch(held[0].data)
-    command = b"".join(line.data for line in (held[1:] if stamp else held))
     when = int(stamp[1][:20]) if stamp else None
-    return Entry(lines=tuple(held), command=command.rstrip(b"\r\n"), when=when)
+    return Entry(lines=tuple(held), command=_command(held).rstrip(b"\r\n"), when=when)

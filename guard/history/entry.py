@@ -32,12 +32,14 @@ class Entry:
     Attributes:
         lines: Its lines in the file.
         command: What was typed, decoded.
+        beside: What else is noted with it, decoded.
         when: When that was, in seconds since 1970, where the format tells.
         kept: It is the file's frame rather than an entry, and never removed.
     """
 
     lines: tuple[Line, ...]
     command: bytes
+    beside: bytes = b""
     when: int | None = None
     kept: bool = False
 
@@ -79,6 +81,8 @@ class Entry:
         # stand on both sides of it.
         if b"\\" in self.command and b"\n" in self.command:
             readings.append(self.command.replace(b"\\\r\n", b"").replace(b"\\\n", b""))
+        if self.beside:
+            readings.append(self.beside)
         return (reading.decode("utf-8", "replace") for reading in readings)
 
 

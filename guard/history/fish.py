@@ -35,15 +35,23 @@ def entries(lines: Iterator[Line]) -> Iterator[Entry]:
 
 
 def _entry(held: list[Line]) -> Entry:
-    texts = [_COMMAND.sub(b"", held[0].data, count=1)]
+    paths = []
     when = None
     for line in held[1:]:
         if stamp := _WHEN.fullmatch(line.data):
             when = int(stamp[1][:20])
         elif _PATH.match(line.data):
-            texts.append(_PATH.sub(b"", line.data, count=1))
-    command = b"".join(_ESCAPE.sub(_unescaped, text) for text in texts).rstrip(b"\r\n")
-    return Entry(lines=tuple(held), command=command, when=when)
+            paths.append(_PATH.sub(b"", line.data, count=1))
+    return Entry(
+        lines=tuple(held),
+        command=_decoded(_COMMAND.sub(b"", held[0].data, count=1)),
+        beside=_decoded(b"".join(paths)),
+        when=when,
+    )
+
+
+def _decoded(text: bytes) -> bytes:
+    return _ESCAPE.sub(_unescaped, text.rstrip(b"\r\n"))
 
 
 def _unescaped(escape: re.Match[bytes]) -> bytes:
