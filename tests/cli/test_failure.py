@@ -45,6 +45,9 @@ ERRORS: list[tuple[BaseException, str, int, bool]] = [
     (errors.GrantRefused("invalid_client", "", 401, "example.com"), "PROTOCOL", 76, ANYONE),
     (errors.AuthRequired("default", "x"), "AUTH_REQUIRED", 77, PERSON),
     (errors.SignInRefused("x"), "AUTH_REQUIRED", 77, PERSON),
+    (errors.AdminKeyRequired("org"), "AUTH_REQUIRED", 77, PERSON),
+    (errors.AdminKeyRefused("org", "x"), "SECRET_REJECTED", 65, PERSON),
+    (errors.AdminKeyExpired("org", "x"), "AUTH_EXPIRED", 77, PERSON),
     (errors.AuthExpired("default", "x"), "AUTH_EXPIRED", 77, PERSON),
     (errors.AuthRevoked("default", "x"), "AUTH_REVOKED", 77, PERSON),
     (errors.ConfigError("x"), "CONFIG", 78, ANYONE),
@@ -65,7 +68,9 @@ ERRORS: list[tuple[BaseException, str, int, bool]] = [
     (OSError(5, "x"), "INTERNAL", 1, ANYONE),
 ]
 
-ABSTRACT = frozenset({errors.AuthError, errors.StoreError, guarded.GuardError})
+ABSTRACT = frozenset(
+    {errors.AuthError, errors.AdminKeyError, errors.StoreError, guarded.GuardError}
+)
 """Roots of families; nobody raises them themselves."""
 
 
