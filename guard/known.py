@@ -143,8 +143,10 @@ class Index:
             wanted = entry.encoding.encode(entry.value)
             places = [*_letters(wanted)][entry.at : entry.at + GRAM]
             signs = [behind > at + 1 for at, behind in pairwise(places)]
-            letters = [f"(?i:{wanted[at]})" for at in places]
-            yield [*zip(letters, [*signs, False], strict=True)], entry.encoding is ENCODINGS[0]
+            plain = entry.encoding is ENCODINGS[0]
+            pattern = "(?i:{})" if plain or entry.encoding.any_case else "{}"
+            letters = [pattern.format(wanted[at]) for at in places]
+            yield [*zip(letters, [*signs, False], strict=True)], plain
 
     def beginning(self, data: bytes) -> int:
         """Return where in `data` a value may begin whose end is yet to come; else the end."""

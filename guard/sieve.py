@@ -33,7 +33,7 @@ _DISGUISED: Final = (
     # UTF-16 in base64, and what gzip makes of anything.
     f"[^{_WORD}](?:[A-Za-f][AQgw][AB][{_WORD}]A[A-H][AEIMQUYcgkosw048]A){{2}}",
     "H4sIA",
-    "[^0-9A-Za-z](?:[A-Z2-7]{16}|[a-z2-7]{48})",
+    "[^0-9A-Za-z][A-Z2-7]{16}",
     r"(?:%(?:25)*[2-7][0-9A-Fa-f]){4}",
     r"(?:\\+(?:x|u00)[2-7][0-9A-Fa-f]){4}",
     r"(?:\\[01][0-7]{2}){4}",
@@ -43,7 +43,7 @@ _DISGUISED: Final = (
     # Colours and invisible characters within a word, line breaks within an encoded one.
     r"[A-Za-z0-9](?:\x1b|\\u001[bB]|\\x1[bB]|\\033)\[[0-9;]*m[A-Za-z0-9]",
     r"[A-Za-z0-9]\xe2\x80[\x8b-\x8f\xaa-\xae][A-Za-z0-9]",
-    f"[^{_WORD}][{_WORD}]{{24}}(?:\\\\+r)?\\\\+n[{_WORD}]{{4}}",
+    f"\\\\n[{_WORD}]{{24}}",
 )
 _GAP: Final = r"[\x00-\x20\"'\\`]*"
 _SIGN: Final = (
@@ -65,8 +65,9 @@ class Sieve:
     def __init__(self, index: Index | None) -> None:
         self._index = index
         known = [] if index is None else [*index.stretches()]
-        plain = len(known) > _FEW * 7
-        anchors = (_anchor(parts, gaps=not plain) for parts, first in known if first or not plain)
+        # Of very many only the values themselves are looked for: what they are encoded in shows.
+        few = len(known) <= _FEW * 8
+        anchors = (_anchor(parts, gaps=few and plain) for parts, plain in known if few or plain)
         self._pattern = _pattern("|".join(("|".join(_sketches()), *_DISGUISED, *anchors)))
         longest = 0 if index is None else index.longest
         self.reach = max(_SHORTEST_REACH, 8 * longest)
