@@ -222,6 +222,23 @@ async def test_wrong_tokens_alone_do_not_lose_the_sign_in(
     assert person.traces_of([*await sandbox.issued(), UNKNOWN]) == []
 
 
+async def test_with_json_what_failed_comes_with_what_did_not(
+    person: Traveller, sandbox: SandboxHandle
+) -> None:
+    async with signing_in(person, sandbox, "-o", "json") as terminal:
+        for time in (1, 2, 3):
+            await asked(terminal, time)
+            await terminal.send_line(WORKSPACES)
+        assert await terminal.exit_status() == 3
+        shown = terminal.transcript()
+
+    document = json.loads(shown[shown.index("\n{") :])
+    assert document["error"]["code"] == "PARTIAL"
+    assert "`twg setup bitbucket`" in document["error"]["remediation"]
+    assert "an access token of a workspace" in document["data"]["failures"]["Bitbucket"]
+    assert document["data"]["account"]["name"] == "Alice Marin (sandbox)"
+
+
 async def test_ctrl_c_at_the_question_does_not_lose_the_sign_in(
     person: Traveller, sandbox: SandboxHandle
 ) -> None:
@@ -296,6 +313,14 @@ async def test_it_is_set_up_without_a_sign_in(person: Traveller, sandbox: Sandbo
     who = await person.asks("api", "bitbucket", "/user", "--profile", "work")
     assert who["display_name"] == "Alice Marin (sandbox)"
     await person.asks("auth", "status", "--profile", "work", status=77)
+
+    before = (await store_at(person.root).summaries()).bitbucket["work"]
+    async with person.types(*words, "--force", columns=200) as terminal:
+        await enter(terminal, token)
+        assert await terminal.exit_status() == 0
+        assert "[alice@sandbox.example]" in terminal.transcript()
+    after = (await store_at(person.root).summaries()).bitbucket["work"]
+    assert after.saved_at == before.saved_at, "the same token ends no later"
     assert person.traces_of(await sandbox.issued()) == []
 
 

@@ -38,10 +38,10 @@ async def run(wiring: Wiring, http: Http, credential: Credential, *, anew: bool)
     stored = (await wiring.store.summaries()).bitbucket.get(credential.profile)
     if stored is not None and not anew:
         return _kept(credential, stored)
-    if await has_bitbucket(http, credential) is False:
-        return ["  This account has no Bitbucket, so no token for it is asked for."]
     command = command_for(credential.profile)
     try:
+        if await has_bitbucket(http, credential) is False:
+            return ["  This account has no Bitbucket, so no token for it is asked for."]
         return await _asked(wiring, http, credential, place, stored)
     except PromptInterrupted as error:
         words = "the question for a Bitbucket token was left; the sign-in is kept"
