@@ -141,6 +141,14 @@ def test_status_shows_it_and_opens_nothing(there: Console, server: Server) -> No
     assert server.received == []
 
 
+def test_a_profile_with_nothing_else_is_told_for_what_it_is(console: Console) -> None:
+    console.keep_bitbucket("https://api.bitbucket.org", "work")
+
+    error = console.twg("auth", "status", "--profile", "work", "-o", "json", status=77).error
+
+    assert error["message"] == "the profile 'work' has a Bitbucket token, but no sign-in"
+
+
 def bitbucket_check(console: Console, *more: str) -> dict[str, str]:
     ended = console.twg("doctor", *more, "-o", "json", status=None)
     found = ended.document["data"]["checks"]

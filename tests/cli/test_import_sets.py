@@ -24,6 +24,7 @@ COMMANDS = {
     "provider list": PARSER,
     "api --help": PARSER,
     "login --help": PARSER,
+    "setup bitbucket --help": PARSER,
     "sandbox status": PARSER,
     # Refused before anything is parsed.
     "login --token x": frozenset(),

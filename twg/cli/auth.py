@@ -215,6 +215,10 @@ async def _set_site(wiring: Wiring, profile: str, host: str) -> None:
 
 
 def _of(header: Header, profile: str) -> CredentialSummary:
+    if profile in header.bitbucket and profile not in header.profiles:
+        raise AuthRequired(
+            profile, f"the profile {profile!r} has a Bitbucket token, but no sign-in"
+        )
     if profile not in header.profiles:
         raise _nobody(profile)
     return header.profiles[profile]
