@@ -147,7 +147,7 @@ async def test_the_whole_road_with_bitbucket(person: Traveller, sandbox: Sandbox
     assert doctor["bitbucket"]["status"] == "ok"
 
     left = await person.gets("logout")
-    assert f"until you revoke it: {sandbox.url}/account/api-tokens" in left
+    assert f"until you revoke it by hand: {sandbox.url}/account/api-tokens" in left
     gone = await person.asks("api", "bitbucket", path, status=77)
     assert "`twg setup bitbucket`" in gone["remediation"]
 

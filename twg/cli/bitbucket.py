@@ -94,9 +94,9 @@ async def _ask_token(wiring: Wiring, wish: Wish, *, again: bool) -> Secret | Non
 def _notes(wiring: Wiring, place: Place) -> list[str]:
     return [
         "",
-        "Bitbucket takes no OAuth sign-in, but an API token of yours. You make it at",
+        "Bitbucket needs an API token of yours, which you make at",
         f"  {place.tokens_page}",
-        "Choose “Create API token with scopes”, then Bitbucket, and tick of its scopes:",
+        "Choose “Create API token with scopes”, then Bitbucket, and tick:",
         *(f"  {scope}{_why(scope)}" for scope in bitbucket.COMMON_SCOPES),
         f"The token goes to {urlsplit(place.api_base).netloc} alone,",
         f"and is kept sealed in {wiring.shown(wiring.settings.auth_conf)}.",
@@ -153,7 +153,7 @@ def kept_in_words(token: BitbucketToken) -> list[str]:
     """Return what is told of a token that was just kept."""
     who = f" as {token.name}" if token.name else ""
     lines = [
-        f"✔ Bitbucket takes the token{who}; it is kept beside the sign-in.",
+        f"✔ Bitbucket takes the token{who}; it is kept.",
         f"  It may: {', '.join(token.scopes) or '(Bitbucket did not say what)'}",
     ]
     if token.scopes and (lacking := bitbucket.lacking(token.scopes)):

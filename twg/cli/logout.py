@@ -68,8 +68,8 @@ def _bitbucket(wiring: Wiring, tokens: list[BitbucketToken]) -> list[dict[str, s
     found = []
     for token in tokens:
         page = place_of(token.api_base).tokens_page
-        wiring.output.say(f"The Bitbucket token of {token.email} is removed here. It lives on at")
-        wiring.output.say(f"Atlassian until you revoke it: {page}")
+        wiring.output.say(f"The Bitbucket token of {token.email} is removed here.")
+        wiring.output.say(f"It lives on until you revoke it by hand: {page}")
         found.append({"profile": token.profile, "email": token.email, "revoke_at": page})
     return found
 
