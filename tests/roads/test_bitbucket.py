@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rigs.browser import chromium
 from tests.rigs.pages import make_bitbucket_token_on_sandbox, sign_in_on_sandbox
 from tests.rigs.waiting import comes_true
 from tests.roads.traveller import traveller
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.rigs.browser import Browser
     from tests.rigs.terminal import Terminal
     from tests.roads.traveller import Traveller
     from tests.sandbox.running import SandboxHandle
@@ -108,12 +108,11 @@ async def asked_bitbucket(sandbox: SandboxHandle) -> int:
     return int((await sandbox.stats())["requests"].get("GET /2.0/user", 0))
 
 
-async def test_the_whole_road_with_bitbucket(person: Traveller, sandbox: SandboxHandle) -> None:
+async def test_the_whole_road_with_bitbucket(
+    person: Traveller, sandbox: SandboxHandle, browser: Browser
+) -> None:
     """Sign in, make a token in the browser, use it, sign out; and it is left nowhere."""
-    async with (
-        chromium() as browser,
-        person.types("login", "--sandbox", columns=120) as terminal,
-    ):
+    async with person.types("login", "--sandbox", columns=120) as terminal:
         url = await person.browser.opened_url()
         await sign_in_on_sandbox(browser, url, "alice", "alicepass")
         await asked(terminal)
