@@ -72,7 +72,7 @@ _PAIR: Final = r"([A-Za-z0-9_.\[\]-]{1,64})=(?!https?://[^\s@]*$)(\S.*)"
 _HEADER: Final = r"\s*([A-Za-z0-9-]{1,64}):\s*(\S.*)"
 # Shorter words stand in too many places where they are no secret.
 _SHORTEST: Final = 4
-_SMALLEST: Final = len("://:x@")
+_SMALLEST: Final = len("://") + len(":x@")
 _SHORTEST_MIXED: Final = 8
 
 # Other programs' variables; every developer has some, and may sign in here all the same.

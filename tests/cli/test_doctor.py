@@ -60,6 +60,7 @@ def test_all_is_well_after_a_sign_in(healthy: Console) -> None:
         "sign-in": "ok",
         "site": "ok",
         "admin": "note",  # none is kept
+        "bitbucket": "note",  # none
     }
     assert found["python"]["detail"] == f"CPython {platform.python_version()}"
     assert found["sign-in"]["detail"] == "accepted; it stands for Alice Marin (sandbox)"
@@ -79,6 +80,7 @@ def test_before_the_first_sign_in_nothing_is_wrong(console: Console) -> None:
         "agent": "ok",
         "sign-in": "note",
         "admin": "note",
+        "bitbucket": "note",
     }
     assert not console.state.exists(), "looking made nothing"
 

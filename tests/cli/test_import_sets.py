@@ -26,6 +26,7 @@ COMMANDS = {
     "admin auth login --help": PARSER,
     "api --help": PARSER,
     "login --help": PARSER,
+    "setup bitbucket --help": PARSER,
     "sandbox status": PARSER,
     # Refused before anything is parsed.
     "login --token x": frozenset(),

@@ -13,6 +13,7 @@ from twg.cli.command import Group, command
 from twg.cli.live import live_table
 from twg.cli.sign_ins import (
     as_data,
+    bitbucket_in_words,
     freshness_in_words,
     known_now,
     lapse_in_words,
@@ -54,6 +55,7 @@ async def status(wiring: Wiring) -> None:
         "Site": summary.site or "none",
         "Access": freshness_in_words(summary, now),
         "Sign-in": lapse_in_words(summary, now),
+        "Bitbucket": bitbucket_in_words(header.bitbucket.get(summary.profile)),
         "Stored in": wiring.shown(wiring.settings.auth_conf),
         "Protection": protection_in_words(header.key, wiring),
     }
@@ -213,6 +215,10 @@ async def _set_site(wiring: Wiring, profile: str, host: str) -> None:
 
 
 def _of(header: Header, profile: str) -> CredentialSummary:
+    if profile in header.bitbucket and profile not in header.profiles:
+        raise AuthRequired(
+            profile, f"the profile {profile!r} has a Bitbucket token, but no sign-in"
+        )
     if profile not in header.profiles:
         raise _nobody(profile)
     return header.profiles[profile]

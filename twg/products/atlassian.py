@@ -132,7 +132,7 @@ def url_for(credential: Credential, service: str, path: str, site: str | None = 
         ConfigError: The site was not consented to, or there is none.
     """
     if service not in SERVICES:
-        known = ", ".join((*SERVICES, "admin"))
+        known = ", ".join((*SERVICES, "bitbucket", "admin"))
         raise UsageError(f"{service!r} is not a service", f"Known are {known}.")
     check_path(path)
     base = credential.provider.api_base.rstrip("/")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from twg.vault.admin_key import AdminHeader, AdminKey, AdminKeySummary
     from twg.vault.admin_store import AdminStore
+    from twg.vault.bitbucket import BitbucketSummary, BitbucketToken
     from twg.vault.condition import Condition
     from twg.vault.credential import (
         Account,
@@ -41,6 +42,8 @@ __all__ = [
     "AdminKey",
     "AdminKeySummary",
     "AdminStore",
+    "BitbucketSummary",
+    "BitbucketToken",
     "Condition",
     "Credential",
     "CredentialStore",
@@ -65,6 +68,8 @@ _HOMES: Final[Mapping[str, str]] = MappingProxyType(
         "AdminKey": "admin_key",
         "AdminKeySummary": "admin_key",
         "AdminStore": "admin_store",
+        "BitbucketSummary": "bitbucket",
+        "BitbucketToken": "bitbucket",
         "Condition": "condition",
         "CredentialStore": "protocol",
         "Header": "header",
