@@ -420,6 +420,19 @@ def test_a_linked_history_is_cleaned_where_it_lies(tmp_path: Path) -> None:
     assert target.read_bytes() == AFTER
 
 
+@pytest.mark.parametrize("shell", [".bash_history", ".zsh_history", FISH])
+def test_a_history_in_a_linked_directory_is_cleaned(shell: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "real", shell)
+    (tmp_path / "home").symlink_to("real")
+    link = path.with_name("link")
+    path.replace(link)
+    path.symlink_to(link.name)
+
+    assert removed(tmp_path / "home").problem is None
+    assert link.read_bytes() == AFTER
+    assert names(path.parent) == sorted([path.name, "link"])
+
+
 def anothers(path: Path) -> None:
     needs_root()
     os.chown(path, NOBODY, NOBODY)
