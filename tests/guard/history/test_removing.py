@@ -572,3 +572,32 @@ def test_a_line_without_end_is_refused_and_told(tmp_path: Path) -> None:
 
     assert "longer than" in str(removed(tmp_path).problem)
     assert path.read_bytes()[: len(BEFORE)] == BEFORE
+
+
+def test_a_huge_history_is_cleaned_in_little_memory(tmp_path: Path) -> None:
+    path = written(tmp_path, ".zsh_history", b"")
+    page = b": 1700000000:0;echo " + b"x" * 4000 + b"\n"
+    with path.open("wb") as file:
+        for _ in range(50):
+            file.write(page * 500)  # 100 MB in all
+            file.write(f"true {SECRET}\n".encode())
+    script = (
+        "import resource, sys; from pathlib import Path;"
+        "from tests.guard.history.seeded import look, of;"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        "(one,) = of(Path(sys.argv[1])).remove(look);"
+        "print(one.removed, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+
+    number, kilobytes = map(int, said.split())
+    assert number == 50
+    assert kilobytes < 32 * 1024
+    assert path.stat().st_size == len(page) * 25_000
