@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -553,6 +554,42 @@ def test_what_a_killed_process_left_is_destroyed(
 
     assert of(tmp_path).remove(look) == []
     assert names(tmp_path) == [".bash_history", ".bash_history.0123456789ab.tmp"]
+
+
+KILLED: Final = """
+import os, signal, sys
+from pathlib import Path
+from guard.history import rewriting
+from tests.guard.history.seeded import look, of
+
+exchange = rewriting._exchange
+
+def killed(one, other):
+    if sys.argv[2] == "after":
+        exchange(one, other)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+rewriting._exchange = killed
+of(Path(sys.argv[1])).remove(look)
+"""
+
+
+@pytest.mark.parametrize(("when", "left"), [("before", BEFORE), ("after", AFTER)])
+def test_h_a7_a_removal_that_is_killed_leaves_a_whole_file(
+    when: str, left: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H-A7: and the next one destroys what it left beside it."""
+    path = written(tmp_path)
+
+    argv = [sys.executable, "-c", KILLED, str(tmp_path), when]
+    killed = subprocess.run(argv, cwd=Path(__file__).parents[3], check=False)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert path.read_bytes() == left
+    monkeypatch.setattr(rewriting, "_FORGOTTEN", -1.0)
+    of(tmp_path).remove(look)
+    assert path.read_bytes() == AFTER
+    assert names(tmp_path) == [path.name]
 
 
 def test_once_removed_nothing_is_written_again(tmp_path: Path) -> None:
