@@ -92,14 +92,15 @@ class Swapped:
         until = time.monotonic() + PATIENCE
         while True:
             others = others_of(self._descriptor)
-            closed = others in {Others.NOTHING, Others.READING}
-            if os.fstat(self._descriptor).st_size > self._plan.end and others is not Others.WRITING:
-                self._plan, start = plan(self._plan.end, self._plan.number), self._plan.end
+            over = time.monotonic() > until
+            if self._has_grown() and (others is not Others.WRITING or over):
+                start = self._plan.end
+                self._plan = plan(start, self._plan.number)
                 removed += self._plan.removed
                 self._append(start)
                 settled = time.monotonic() + _SETTLED
-            now = time.monotonic()
-            if closed or (others is Others.UNKNOWN and now > settled) or now > until:
+            closed = others in {Others.NOTHING, Others.READING}
+            if closed or over or (others is Others.UNKNOWN and time.monotonic() > settled):
                 return removed
             time.sleep(_PAUSE)
 
@@ -114,6 +115,9 @@ class Swapped:
             _overwrite(self._aside)
         self._aside.unlink(missing_ok=True)
         _sync_directory(self._target.parent)
+
+    def _has_grown(self) -> bool:
+        return os.fstat(self._descriptor).st_size > self._plan.end
 
     def _append(self, start: int) -> None:
         flags = os.O_WRONLY | os.O_APPEND | _FLAGS

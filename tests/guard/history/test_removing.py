@@ -267,6 +267,25 @@ def test_h_a7_what_is_appended_to_the_old_file_is_carried_over(tmp_path: Path) -
     assert names(tmp_path) == [path.name]
 
 
+def test_h_a7_of_one_that_never_closes_it_is_kept_what_it_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H-A7: a program that zsh's locks do not keep away."""
+    monkeypatch.setattr(rewriting, "PATIENCE", 0.05)
+    path = written(tmp_path, ".zsh_history")
+    exchange = rewriting._exchange
+    with path.open("ab", buffering=0) as file:
+
+        def late(one: Path, two: Path) -> None:
+            file.write(b"three\n")
+            exchange(one, two)
+
+        monkeypatch.setattr(rewriting, "_exchange", late)
+        assert removed(tmp_path).removed == 1
+
+    assert path.read_bytes() == AFTER + b"three\n"
+
+
 def test_h_a7_one_that_opened_it_and_had_to_wait_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
