@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
+
+_MOST: Final = 4 * 1024 * 1024
 
 Look: TypeAlias = Callable[[str], Iterable[str]]
 """Given an entry's text, the kinds of the secrets in it; never a value."""
@@ -23,6 +25,11 @@ class Line(NamedTuple):
     start: int
     number: int
     data: bytes
+
+
+def is_full(lines: list[Line]) -> bool:
+    """Tell whether lines are more than any entry has: what goes on without end ends there."""
+    return lines[-1].start + len(lines[-1].data) - lines[0].start > _MOST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from guard.history.entry import Entry
+from guard.history.entry import Entry, is_full
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ def entries(lines: Iterator[Line]) -> Iterator[Entry]:
     """
     held: list[Line] = []
     for line in lines:
-        if held and not line.data.startswith(_INSIDE):
+        if held and (not line.data.startswith(_INSIDE) or is_full(held)):
             yield _entry(held)
             held = []
         held.append(line)

@@ -18,7 +18,7 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
         "zsh": zsh.entries,
         "fish": fish.entries,
         "powershell": powershell.entries,
-        "python": readline.entries,
+        "python": readline.python_entries,
         "node": readline.entries,
         "psql": readline.entries,
         "mysql": readline.entries,

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import sys
 import time
 from typing import TYPE_CHECKING, Final
@@ -100,6 +99,8 @@ def directory_flocked(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _link_held(link: Path) -> Iterator[None]:
+    import socket  # noqa: PLC0415 - only for zsh
+
     mark = f"/pid-{os.getpid()}/host-{socket.gethostname()}"
 
     def take() -> bool:

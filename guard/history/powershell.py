@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guard.history.entry import Entry
+from guard.history.entry import Entry, is_full
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ def entries(lines: Iterator[Line]) -> Iterator[Entry]:
     held: list[Line] = []
     for line in lines:
         held.append(line)
-        if not line.data.rstrip(b"\r\n").endswith(b"`"):
+        if not line.data.rstrip(b"\r\n").endswith(b"`") or is_full(held):
             yield _entry(held)
             held = []
     if held:

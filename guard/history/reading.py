@@ -42,7 +42,7 @@ def target_of(path: Path) -> Path:
     status = path.lstat()
     if not stat.S_ISLNK(status.st_mode):
         # Links further up are the system's, or the person's own.
-        return path
+        return path.parent.resolve() / path.name
     if _POSIX and status.st_uid not in {os.geteuid(), _ROOT}:
         raise UnsafeFile(path, "another user made this symbolic link", f"Remove the link {path}.")
     try:

@@ -7,6 +7,7 @@ as `\040` and the like.
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -17,25 +18,44 @@ if TYPE_CHECKING:
 
     from guard.history.entry import Line
 
+_MOST_LINES: Final = 1000
 _LIBEDIT: Final = b"_HiStOrY_V2_"
 _OCTAL: Final = re.compile(rb"\\([0-3][0-7]{2})")
 
 
 def entries(lines: Iterator[Line]) -> Iterator[Entry]:
-    """Make entries of lines; one that ends with a carriage return goes on in the next."""
+    """Make an entry of each line."""
     escaped = False
-    held: list[Line] = []
     for line in lines:
         if not line.start and line.data.rstrip(b"\r\n") == _LIBEDIT:
             escaped = True
             yield Entry(lines=(line,), command=b"", kept=True)
-            continue
+        else:
+            yield _entry([line], escaped=escaped)
+
+
+def python_entries(lines: Iterator[Line]) -> Iterator[Entry]:
+    """Make entries of lines; one that ends with a carriage return goes on in the next.
+
+    Where one goes on without end, some editor has written carriage returns at all line ends.
+    """
+    first = next(lines, None)
+    if first is None:
+        return
+    lines = itertools.chain((first,), lines)
+    if first.data.rstrip(b"\r\n") == _LIBEDIT:
+        yield from entries(lines)
+        return
+    held: list[Line] = []
+    for line in lines:
         held.append(line)
         if not line.data.endswith(b"\r\n"):
-            yield _entry(held, escaped=escaped)
+            yield _entry(held, escaped=False)
             held = []
-    if held:
-        yield _entry(held, escaped=escaped)
+        elif len(held) > _MOST_LINES:
+            yield from (_entry([each], escaped=False) for each in held)
+            held = []
+    yield from (_entry([each], escaped=False) for each in held)
 
 
 def _entry(held: list[Line], *, escaped: bool) -> Entry:

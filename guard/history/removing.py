@@ -125,7 +125,11 @@ class Remover:
             with zsh_locked(self._file.path, self._target):
                 yield
         elif self._file.shell == "fish":
-            with directory_flocked(self._target.parent):
+            with contextlib.ExitStack() as stack:
+                # Where the history is linked, by whichever name that fish has for it.
+                directories = (self._target.parent, self._file.path.parent.resolve())
+                for directory in dict.fromkeys(directories):
+                    stack.enter_context(directory_flocked(directory))
                 yield
         else:
             yield

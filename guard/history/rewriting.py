@@ -34,8 +34,11 @@ _SETTLED: Final = 0.25
 _PAUSE: Final = 0.005
 _PIECE: Final = 1 << 20
 _FORGOTTEN: Final = 600.0
-_NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_FLAGS: Final = (
+    getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+)
 _POSIX: Final = sys.platform != "win32"
+_SHORTER: Final = "another program made it shorter meanwhile"
 _AT_WORKING_DIRECTORY: Final = -100
 _SWAP: Final = 2  # RENAME_EXCHANGE on Linux, RENAME_SWAP on macOS
 
@@ -89,14 +92,15 @@ class Swapped:
         until = time.monotonic() + PATIENCE
         while True:
             others = others_of(self._descriptor)
-            closed = others in {Others.NOTHING, Others.READING}
-            if os.fstat(self._descriptor).st_size > self._plan.end and others is not Others.WRITING:
-                self._plan, start = plan(self._plan.end, self._plan.number), self._plan.end
+            over = time.monotonic() > until
+            if self._has_grown() and (others is not Others.WRITING or over):
+                start = self._plan.end
+                self._plan = plan(start, self._plan.number)
                 removed += self._plan.removed
                 self._append(start)
                 settled = time.monotonic() + _SETTLED
-            now = time.monotonic()
-            if closed or (others is Others.UNKNOWN and now > settled) or now > until:
+            closed = others in {Others.NOTHING, Others.READING}
+            if closed or over or (others is Others.UNKNOWN and time.monotonic() > settled):
                 return removed
             time.sleep(_PAUSE)
 
@@ -112,8 +116,11 @@ class Swapped:
         self._aside.unlink(missing_ok=True)
         _sync_directory(self._target.parent)
 
+    def _has_grown(self) -> bool:
+        return os.fstat(self._descriptor).st_size > self._plan.end
+
     def _append(self, start: int) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | _NO_FOLLOW
+        flags = os.O_WRONLY | os.O_APPEND | _FLAGS
         descriptor = os.open(self._target, flags)
         try:
             for kept_from, kept_to in self._plan.kept(start):
@@ -179,13 +186,15 @@ def close_up(target: Path, descriptor: int, plan: Plan, more: Callable[[int, int
     """
     removed = 0
     start = to = plan.spans[0][0]
-    writer = os.open(target, os.O_RDWR | _NO_FOLLOW)
+    writer = os.open(target, os.O_RDWR | _FLAGS)
     try:
         while True:
             for kept_from, kept_to in plan.kept(start):
                 os.lseek(writer, to, os.SEEK_SET)
                 _copy(descriptor, writer, kept_from, kept_to)
                 to += kept_to - kept_from
+            if os.fstat(writer).st_size < plan.end:
+                raise OSError(0, _SHORTER)
             _fill(writer, to, plan.end)
             if os.fstat(writer).st_size <= plan.end:
                 os.ftruncate(writer, to)
@@ -209,7 +218,7 @@ def sweep(target: Path) -> None:
 
 
 def _write_beside(aside: Path, source: int, status: os.stat_result, plan: Plan) -> None:
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
     try:
         for kept_from, kept_to in plan.kept():
             _copy(source, descriptor, kept_from, kept_to)
@@ -239,7 +248,7 @@ def _copy(source: int, to: int, start: int, end: int) -> None:
         os.lseek(source, start, os.SEEK_SET)
         piece = os.read(source, min(_PIECE, end - start))
         if not piece:
-            raise OSError(0, "it became shorter while it was copied")
+            raise OSError(0, _SHORTER)
         start += len(piece)
         view = memoryview(piece)
         while view:
@@ -248,7 +257,7 @@ def _copy(source: int, to: int, start: int, end: int) -> None:
 
 def _overwrite(path: Path) -> None:
     with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_WRONLY | _NO_FOLLOW)
+        descriptor = os.open(path, os.O_WRONLY | _FLAGS)
         try:
             _fill(descriptor, 0, os.fstat(descriptor).st_size)
             os.fsync(descriptor)

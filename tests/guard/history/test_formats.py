@@ -196,6 +196,33 @@ def test_h_a7_what_fish_noted_as_a_path_is_seen(tmp_path: Path) -> None:
     assert path.read_bytes() == KINDS["fish"].write("one")
 
 
+@pytest.mark.parametrize("lines", [3, 3000])
+@pytest.mark.parametrize("name", ["python", "psql", "sqlite", "zsh", "bash"])
+def test_h_a7_an_editors_carriage_returns_take_no_other_line_away(
+    name: str, lines: int, tmp_path: Path
+) -> None:
+    """H-A7."""
+    path = written(KINDS[name], tmp_path)
+    before = b"one\r\n" * lines
+    path.write_bytes(before + f"true {SECRET}\r\n".encode() + b"two\r\n")
+
+    assert [each.removed for each in of(tmp_path).remove(look)] == [1]
+    assert path.read_bytes() == before + b"two\r\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "line"), [("zsh", b"a\\\n"), ("powershell", b"a`\n"), ("fish", b"\n")]
+)
+def test_what_goes_on_without_end_is_no_single_entry(
+    name: str, line: bytes, tmp_path: Path
+) -> None:
+    path = written(KINDS[name], tmp_path)
+    path.write_bytes((b" " + b"a" * 9999 + line) * 1000 + SECRET.encode() + b"\n")
+
+    assert [each.removed for each in of(tmp_path).remove(look)] == [1]
+    assert path.stat().st_size > 1 << 20
+
+
 def test_headings_stay_whatever_is_looked_for(kind: Kind, tmp_path: Path) -> None:
     path = written(kind, tmp_path, "one", "two")
 

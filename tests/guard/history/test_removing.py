@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -266,6 +267,25 @@ def test_h_a7_what_is_appended_to_the_old_file_is_carried_over(tmp_path: Path) -
     assert names(tmp_path) == [path.name]
 
 
+def test_h_a7_of_one_that_never_closes_it_is_kept_what_it_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H-A7: a program that zsh's locks do not keep away."""
+    monkeypatch.setattr(rewriting, "PATIENCE", 0.05)
+    path = written(tmp_path, ".zsh_history")
+    exchange = rewriting._exchange
+    with path.open("ab", buffering=0) as file:
+
+        def late(one: Path, two: Path) -> None:
+            file.write(b"three\n")
+            exchange(one, two)
+
+        monkeypatch.setattr(rewriting, "_exchange", late)
+        assert removed(tmp_path).removed == 1
+
+    assert path.read_bytes() == AFTER + b"three\n"
+
+
 def test_h_a7_one_that_opened_it_and_had_to_wait_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -420,6 +440,19 @@ def test_a_linked_history_is_cleaned_where_it_lies(tmp_path: Path) -> None:
     assert target.read_bytes() == AFTER
 
 
+@pytest.mark.parametrize("shell", [".bash_history", ".zsh_history", FISH])
+def test_a_history_in_a_linked_directory_is_cleaned(shell: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "real", shell)
+    (tmp_path / "home").symlink_to("real")
+    link = path.with_name("link")
+    path.replace(link)
+    path.symlink_to(link.name)
+
+    assert removed(tmp_path / "home").problem is None
+    assert link.read_bytes() == AFTER
+    assert names(path.parent) == sorted([path.name, "link"])
+
+
 def anothers(path: Path) -> None:
     needs_root()
     os.chown(path, NOBODY, NOBODY)
@@ -542,6 +575,42 @@ def test_what_a_killed_process_left_is_destroyed(
     assert names(tmp_path) == [".bash_history", ".bash_history.0123456789ab.tmp"]
 
 
+KILLED: Final = """
+import os, signal, sys
+from pathlib import Path
+from guard.history import rewriting
+from tests.guard.history.seeded import look, of
+
+exchange = rewriting._exchange
+
+def killed(one, other):
+    if sys.argv[2] == "after":
+        exchange(one, other)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+rewriting._exchange = killed
+of(Path(sys.argv[1])).remove(look)
+"""
+
+
+@pytest.mark.parametrize(("when", "left"), [("before", BEFORE), ("after", AFTER)])
+def test_h_a7_a_removal_that_is_killed_leaves_a_whole_file(
+    when: str, left: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H-A7: and the next one destroys what it left beside it."""
+    path = written(tmp_path)
+
+    argv = [sys.executable, "-c", KILLED, str(tmp_path), when]
+    killed = subprocess.run(argv, cwd=Path(__file__).parents[3], check=False)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert path.read_bytes() == left
+    monkeypatch.setattr(rewriting, "_FORGOTTEN", -1.0)
+    of(tmp_path).remove(look)
+    assert path.read_bytes() == AFTER
+    assert names(tmp_path) == [path.name]
+
+
 def test_once_removed_nothing_is_written_again(tmp_path: Path) -> None:
     path = written(tmp_path)
     removed(tmp_path)
@@ -559,3 +628,32 @@ def test_a_line_without_end_is_refused_and_told(tmp_path: Path) -> None:
 
     assert "longer than" in str(removed(tmp_path).problem)
     assert path.read_bytes()[: len(BEFORE)] == BEFORE
+
+
+def test_a_huge_history_is_cleaned_in_little_memory(tmp_path: Path) -> None:
+    path = written(tmp_path, ".zsh_history", b"")
+    page = b": 1700000000:0;echo " + b"x" * 4000 + b"\n"
+    with path.open("wb") as file:
+        for _ in range(50):
+            file.write(page * 500)  # 100 MB in all
+            file.write(f"true {SECRET}\n".encode())
+    script = (
+        "import resource, sys; from pathlib import Path;"
+        "from tests.guard.history.seeded import look, of;"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        "(one,) = of(Path(sys.argv[1])).remove(look);"
+        "print(one.removed, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+
+    number, kilobytes = map(int, said.split())
+    assert number == 50
+    assert kilobytes < 32 * 1024
+    assert path.stat().st_size == len(page) * 25_000

@@ -174,13 +174,17 @@ async def test_h_a7_a_refused_line_is_gone_and_all_others_are_as_they_were(
     assert file.stat().st_mtime_ns == kept.st_mtime_ns
     assert [name for name in names(file.parent) if name.startswith(f".{file.name}")] == []
     assert of(home).remove(look) == []
-    # fish dates what it writes up to a second ahead, and leaves out what lies ahead.
-    assert await comes_true(lambda: time.time() > kept.st_mtime + 2, PATIENCE)
+    if shell.name == "fish":
+        # It dates what it writes up to a second ahead, and leaves out what lies ahead.
+        assert await comes_true(lambda: time.time() > kept.st_mtime + 2, PATIENCE)
     async with session(shell, tmp_path) as typing:
         seen = await typing.type(shell.recall)
     assert SECRET not in seen
     assert all(line in seen for line in ("echo one", "späte Grüße", "ሴ and 𝄞", "echo last"))
-    assert file.read_bytes().startswith(rest)
+    after = file.read_bytes()
+    # fish now and then drops what was typed twice.
+    assert after.startswith(rest) or shell.name == "fish"
+    assert {line for line in rest.splitlines() if b"when:" not in line} <= set(after.splitlines())
 
 
 async def test_h_a7_a_shell_that_still_runs_lets_go_of_it_as_it_is_told(
