@@ -1,0 +1,109 @@
+"""Which secrets were refused, kept in mind by their keyed fingerprints and by nothing else.
+
+A shell may write a line into its history long after it was removed from there. So what was refused
+is looked for again and again; see `guard.lookout`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from guard.errors import FileUnwritable
+from guard.files import ensure_private_directory, read_private, replace_private
+from guard.locks import LockFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+MOST: Final = 1000
+"""How many are kept in mind: the newest ones."""
+
+_FORMAT: Final = 1
+_LONGEST_WORD: Final = 64
+_PATIENCE: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A secret that was refused.
+
+    Attributes:
+        fingerprint: Its keyed fingerprint.
+        kind: What it looked like, in words joined by dashes.
+        when: When it was refused first, RFC 3339 in UTC.
+    """
+
+    fingerprint: str
+    kind: str
+    when: str
+
+
+class RefusedSecrets:
+    """The file that keeps them in mind. All methods block.
+
+    Args:
+        path: The file; its lock is beside it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def load(self) -> tuple[Refused, ...]:
+        """Return what is kept in mind; nothing where the file is not there or not as written.
+
+        Raises:
+            UnsafeFile: Others have access to the file, or something else stands in its place.
+        """
+        data = read_private(self._path)
+        return tuple(_entries(data)) if data is not None else ()
+
+    def add(self, fingerprints: Iterable[str], kind: str) -> None:
+        """Keep more in mind; the oldest are forgotten beyond `MOST`.
+
+        Raises:
+            UnsafeFile: Others have access to the file, or something else stands in its place.
+            FileUnwritable: It cannot be replaced.
+        """
+        wanted = dict.fromkeys(fingerprints)
+        ensure_private_directory(self._path.parent)
+        with self._locked():
+            known = {each.fingerprint: each for each in self.load()}
+            now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+            new = [
+                Refused(fingerprint=each, kind=kind[:_LONGEST_WORD], when=now)
+                for each in wanted
+                if each not in known
+            ]
+            if new:
+                kept = [*known.values(), *new][-MOST:]
+                document = {"format": _FORMAT, "refused": [asdict(each) for each in kept]}
+                replace_private(self._path, json.dumps(document).encode() + b"\n")
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = LockFile(self._path.with_name(f"{self._path.name}.lock"))
+        try:
+            with lock.held(_PATIENCE):
+                yield
+        except TimeoutError:
+            raise FileUnwritable(self._path, "another process keeps it locked") from None
+        except OSError as error:
+            raise FileUnwritable(self._path, error.strerror or type(error).__name__) from error
+
+
+def _entries(data: bytes) -> Iterator[Refused]:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    found: Any = document.get("refused") if isinstance(document, dict) else None
+    for entry in found[-MOST:] if isinstance(found, list) else ():
+        if isinstance(entry, dict) and entry.keys() == {"fingerprint", "kind", "when"}:
+            words = [entry[name] for name in ("fingerprint", "kind", "when")]
+            if all(isinstance(word, str) and len(word) <= _LONGEST_WORD for word in words):
+                yield Refused(fingerprint=words[0], kind=words[1], when=words[2])
