@@ -81,7 +81,8 @@ class Lookout:
         Of what is known by fingerprint only long words with a digit are looked up here: files are
         longer than histories, and what was entered or issued looks so.
         """
-        found = [*self._shaped(text), *self._looked_up(text)]
+        # Of two in the same place, what is known tells more than what it looks like.
+        found = [*self._looked_up(text), *self._shaped(text)]
         done = 0
         for start, end, kind in sorted(found, key=lambda span: (span[0], -span[1])):
             if start >= done:

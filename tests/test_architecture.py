@@ -88,7 +88,7 @@ POSIX_ONLY = {"fcntl", "termios", "tty", "pty", "resource", "pwd", "grp"}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "lib", "base"}
 
 # Raised and caught within one module or package, where the callers branch on it.
-INTERNAL_ERRORS = {"BadBody", "GraphqlError", "JqlError", "Malformed"}
+INTERNAL_ERRORS = {"BadBody", "GraphqlError", "JqlError", "Malformed", "TimeIsUp"}
 
 
 class Import(NamedTuple):

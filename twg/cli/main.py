@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
     from twg.cli.command import Group
+    from twg.cli.failure import Failure
 
 COMMANDS: Final = {
     "login": ("twg.cli.login:login", "Sign in."),
@@ -30,6 +31,7 @@ COMMANDS: Final = {
     "auth": ("twg.cli.auth:auth", "Look at, switch and renew sign-ins."),
     "api": ("twg.cli.api:api", "Call an API with the stored sign-in."),
     "doctor": ("twg.cli.doctor:doctor", "Check this installation, a line a check."),
+    "guard": ("twg.cli.guard:guard", "Find secrets where none belongs, and remove them."),
     "upkeep": ("twg.cli.upkeep:upkeep", "Have sign-ins renewed by a schedule."),
     "provider": ("twg.cli.provider:provider", "Add and remove OAuth servers to sign in at."),
     "sandbox": ("twg.cli.sandbox:sandbox", "Run a local Atlassian to try things on."),
@@ -214,8 +216,24 @@ def _fail(wiring: Wiring, error: BaseException) -> int:
     with _while_somebody_reads():
         if wiring.options.verbose:
             _show_traceback(wiring, error)
-        wiring.output.failure(failure, data=getattr(error, "data", None))
+        if isinstance(error, SecretRefused) and error.values:
+            _report_refusal(wiring, error, failure)
+        else:
+            wiring.output.failure(failure, data=getattr(error, "data", None))
     return failure.exit_status
+
+
+def _report_refusal(wiring: Wiring, error: SecretRefused, failure: Failure) -> None:
+    """Say that a secret was refused, and clean up after it."""
+    from twg.cli.aftermath import clean_up  # noqa: PLC0415 - only where there was a secret
+
+    if wiring.output.mode == "json":
+        wiring.output.failure(failure, data={"history": clean_up(wiring, error).as_dict()})
+        return
+    # Said first, for histories may take a while.
+    wiring.output.failure(failure)
+    for line in clean_up(wiring, error).lines(wiring):
+        wiring.output.say(f"  {line}")
 
 
 def _show_traceback(wiring: Wiring, error: BaseException) -> None:
