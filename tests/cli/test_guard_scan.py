@@ -168,11 +168,17 @@ def test_what_is_passed_over_is_told(console: Console, tmp_path: Path) -> None:
 
 def test_a_history_that_cannot_be_read_is_told(console: Console, home: Path) -> None:
     (home / ".zsh_history").unlink()
-    (home / ".zsh_history").symlink_to(home / ".zsh_history")
+    (home / ".zsh_history").mkdir()
 
     ended = console.twg("guard", "scan", "--history", "-o", "json", status=3)
+    scrubbed = console.twg("guard", "scrub-history", "--yes", status=3)
 
     assert [place[3] for place in findings(ended.document)] == ["github-token"]
+    (why,) = ended.document["data"]["failures"].values()
+    assert "not a regular file" in why
+    assert ended.document["data"]["histories"] == 1
+    assert "Removed 1 entry from ~/.bash_history." in scrubbed.out
+    assert "  ~/.zsh_history: " in scrubbed.err
 
 
 def test_files_of_ours_that_are_not_to_be_trusted_are_told_and_it_goes_on(

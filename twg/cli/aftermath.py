@@ -37,9 +37,13 @@ _SHELLS: Final = {
     "pwsh": "powershell",
     "powershell": "powershell",
 }
-# For what is typed next. bash counts that command itself as its last one. zsh has no command that
-# drops a line; what it has written already, though, it does not write again.
-_FORGETS_BY: Final = {"bash": "history -d -2", "zsh": "fc -AI; twg guard scrub-history"}
+# For what is typed next. bash counts that command itself as its last one, and may have written the
+# line at its prompt meanwhile (`history -a`). zsh has no command that drops a line; what it has
+# written already, though, it does not write again.
+_FORGETS_BY: Final = {
+    "bash": "history -d -2; twg guard scrub-history",
+    "zsh": "fc -AI; twg guard scrub-history",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
