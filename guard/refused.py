@@ -51,7 +51,7 @@ class RefusedSecrets:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     def load(self) -> tuple[Refused, ...]:
         """Return what is kept in mind; nothing where the file is not there or not as written.
@@ -59,7 +59,7 @@ class RefusedSecrets:
         Raises:
             UnsafeFile: Others have access to the file, or something else stands in its place.
         """
-        data = read_private(self._path)
+        data = read_private(self.path)
         return tuple(_entries(data)) if data is not None else ()
 
     def add(self, fingerprints: Iterable[str], kind: str) -> None:
@@ -70,7 +70,7 @@ class RefusedSecrets:
             FileUnwritable: It cannot be replaced.
         """
         wanted = dict.fromkeys(fingerprints)
-        ensure_private_directory(self._path.parent)
+        ensure_private_directory(self.path.parent)
         with self._locked():
             known = {each.fingerprint: each for each in self.load()}
             now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -82,18 +82,18 @@ class RefusedSecrets:
             if new:
                 kept = [*known.values(), *new][-MOST:]
                 document = {"format": _FORMAT, "refused": [asdict(each) for each in kept]}
-                replace_private(self._path, json.dumps(document).encode() + b"\n")
+                replace_private(self.path, json.dumps(document).encode() + b"\n")
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        lock = LockFile(self._path.with_name(f"{self._path.name}.lock"))
+        lock = LockFile(self.path.with_name(f"{self.path.name}.lock"))
         try:
             with lock.held(_PATIENCE):
                 yield
         except TimeoutError:
-            raise FileUnwritable(self._path, "another process keeps it locked") from None
+            raise FileUnwritable(self.path, "another process keeps it locked") from None
         except OSError as error:
-            raise FileUnwritable(self._path, error.strerror or type(error).__name__) from error
+            raise FileUnwritable(self.path, error.strerror or type(error).__name__) from error
 
 
 def _entries(data: bytes) -> Iterator[Refused]:

@@ -11,7 +11,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -72,6 +72,13 @@ class Scanned:
     problem: str | None = None
 
 
+class Readable(Protocol):
+    """What gives bytes."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """Return at most so many bytes; none at the end."""
+
+
 def scan(paths: Iterable[Path], spans: Spans) -> Iterator[Scanned]:
     """Look at `paths`, and at all that is below them; yield what became of each file.
 
@@ -91,7 +98,7 @@ def scan(paths: Iterable[Path], spans: Spans) -> Iterator[Scanned]:
             yield _file(path, spans, follow=True)
 
 
-def scan_stream(stream: BinaryIO, path: Path, spans: Spans) -> Scanned:
+def scan_stream(stream: Readable, path: Path, spans: Spans) -> Scanned:
     """Look at what comes from `stream`, which is called `path`."""
     matches: list[Match] = []
     try:
@@ -135,10 +142,10 @@ def _file(path: Path, spans: Spans, *, follow: bool = False) -> Scanned:
         return scan_stream(file, path, spans)
 
 
-def _texts(stream: BinaryIO) -> Iterator[str]:
+def _texts(stream: Readable) -> Iterator[str]:
     """Yield the stream's text block by block; bytes that are no text are a character each."""
     data = stream.read(_BLOCK)
-    decoder = codecs.getincrementaldecoder(_encoding(data))(errors="replace")
+    decoder = codecs.getincrementaldecoder(_encoding(data or b""))(errors="replace")
     while data:
         yield decoder.decode(data)
         data = stream.read(_BLOCK)

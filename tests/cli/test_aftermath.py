@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,9 @@ import pytest
 
 from guard import history
 from guard.errors import FileUnwritable
+from guard.secret import Secret
 from twg.cli import aftermath
+from twg.cli.wiring import Wiring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +27,13 @@ WORD = "hunter2-Xk9qLm4w"
 """A secret that looks like none."""
 TOKEN = "ATATT3xFfGF0" + "kq7Zr2Wm9" * 8 + "=1A2B3C4D"
 ZSH = ": 1764000000:0;cd x\n"
+UNREAD = """
+import os, sys
+reading, writing = os.pipe()
+os.close(reading)
+os.dup2(writing, 2)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 
 
 @pytest.fixture
@@ -201,13 +211,63 @@ def test_whatever_happens_a_refusal_stays_one(
     assert "`twg doctor` tells" in ended.err, "it is kept in mind"
 
 
-def test_where_nothing_can_be_kept_the_refusal_stays_one(console: Console) -> None:
+def test_where_nothing_can_be_kept_it_is_removed_all_the_same(
+    console: Console, zsh_history: Path
+) -> None:
     console.state.touch()  # where the directory should be
+    typed(zsh_history, f"twg login --token {WORD}")
 
     ended = console.twg("login", "--token", WORD, status=64)
 
-    assert "Not all histories were looked at: " in ended.err
+    assert WORD not in zsh_history.read_text()
+    assert "It will not be known again if it comes back: " in ended.err
     assert "`twg doctor` tells" not in ended.err
+
+
+def test_settings_that_are_wrong_keep_nothing_from_being_removed(
+    console: Console, zsh_history: Path
+) -> None:
+    console.settings("no settings")
+    typed(zsh_history, f"twg login --token {WORD}")
+
+    ended = console.twg("login", "--token", WORD, status=64)
+    console.twg("login", "--token", status=64)
+
+    assert WORD not in zsh_history.read_text()
+    assert "is not valid TOML" in ended.err
+
+
+def test_a_refusal_without_a_value_removes_what_came_back_too(
+    console: Console, zsh_history: Path
+) -> None:
+    assert console.twg("login", "--token", status=64).err.count("\n") == 2
+    written_back(console, zsh_history)
+
+    ended = console.twg("login", "--token", status=64)
+
+    assert WORD not in zsh_history.read_text()
+    assert "Removed 1 entry" in ended.err
+    assert "`twg doctor` tells" not in ended.err
+
+
+def test_what_was_issued_is_not_removed_unasked(console: Console, zsh_history: Path) -> None:
+    issued = "opaque-4cce55.token-Value"
+    Wiring([], console.env).audit.record("token.issued", secret=Secret(issued, "access-token"))
+    typed(zsh_history, f"curl -H 'Authorization: Bearer {issued}' https://example.com")
+
+    console.twg("login", "--token", WORD, status=64)
+
+    assert issued in zsh_history.read_text()
+
+
+def test_it_is_removed_though_nobody_reads_what_is_said(
+    console: Console, zsh_history: Path
+) -> None:
+    typed(zsh_history, f"twg login --token {WORD}")
+
+    console.apart("login", "--token", WORD, status=64, under=[sys.executable, "-c", UNREAD])
+
+    assert WORD not in zsh_history.read_text()
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_a_stream_that_comes_bit_by_bit_is_one_text() -> None:
             piece, self.data = self.data[: min(7, size)], self.data[min(7, size) :]
             return piece
 
-    scanned = scan_stream(Trickle(f"a\n{JWT}\n".encode()), Path("-"), SPANS)  # type: ignore[arg-type]  # it reads
+    scanned = scan_stream(Trickle(f"a\n{JWT}\n".encode()), Path("-"), SPANS)
 
     assert scanned.matches == (Match(line=2, column=1, kind="jwt"),)
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from guard import agents
 from guard.errors import GuardError
-from guard.lookout import marks_of
-from twg.cli.leaks import REFUSED, Patience, TimeIsUp, lookout, record_removal
+from guard.lookout import Lookout, marks_of
+from twg.cli.leaks import REFUSED, Patience, TimeIsUp, lookout_for_refused, record_removal
 from twg.errors import TwgError
 
 if TYPE_CHECKING:
@@ -53,12 +53,14 @@ class Aftermath:
     Attributes:
         removals: What came of the histories concerned.
         kept: Whether the secret will be known again.
-        problem: Why not all was done, in words; None if it was.
+        not_kept: Why it will not, in words; None if there was nothing to keep.
+        problem: Why not all histories were looked at, in words; None if they were.
         shell: The shell that has the line in its memory, as far as that is known.
     """
 
     removals: tuple[Removal, ...] = ()
     kept: bool = False
+    not_kept: str | None = None
     problem: str | None = None
     shell: str | None = None
 
@@ -75,6 +77,7 @@ class Aftermath:
             "not_removed": {str(path): why for path, why in self._left()},
             "problem": self.problem,
             "watched_for": self.kept,
+            "not_watched_for": self.not_kept,
             "live_shell": self.shell,
             "live_shell_forgets_by": self.forgets_by,
         }
@@ -90,6 +93,8 @@ class Aftermath:
         if self.problem is not None:
             yield f"Not all histories were looked at: {self.problem}."
         yield from self._of_the_shell()
+        if self.not_kept is not None:
+            yield f"It will not be known again if it comes back: {self.not_kept}."
         if self.kept:
             yield "`twg doctor` tells if it comes back; `twg guard scrub-history` removes it then."
 
@@ -108,16 +113,19 @@ class Aftermath:
                 yield each.path, f"{each.problem} {each.problem.remedy}".strip()
 
 
-def clean_up(wiring: Wiring, error: SecretRefused) -> Aftermath:
+def clean_up(wiring: Wiring, error: SecretRefused) -> Aftermath | None:
     """Take what was refused out of the histories, and keep its fingerprint. It never raises.
 
-    It blocks, for `SECONDS` at most.
+    What was refused before is taken out too, if it has come back. It blocks, for `SECONDS` at most.
+
+    Returns:
+        What was done; None where there was nothing to do.
     """
     marks = marks_of(error.values, wiring.argv)
-    if not marks:
-        return Aftermath(shell=_shell_that_holds(error))
+    if not marks and not _were_refused_before(wiring):
+        return None
     why = late = f"it took longer than {SECONDS:g} seconds"
-    done = [Aftermath(shell=_shell_that_holds(error), problem=late)]
+    done = [Aftermath(shell=_shell_that_holds(wiring, error), problem=late)]
     with Patience() as patience:
         # Of no thread of the event loop's: there may be none, and nothing waits for this one at
         # the end. What it replaces is replaced whole or not at all.
@@ -137,36 +145,54 @@ def _work(
 ) -> None:
     so_far = done[-1]
     try:
-        _keep_in_mind(wiring, marks)
-        done.append(so_far := replace(so_far, kept=True))
-        look = lookout(wiring, shapes=False, texts=marks)
-        removals = wiring.histories.remove(patience.within(look))
+        not_kept = _keep_in_mind(wiring, marks)
+        kept = bool(marks) and not_kept is None
+        done.append(so_far := replace(so_far, kept=kept, not_kept=not_kept))
+        removals = wiring.histories.remove(patience.within(_lookout(wiring, marks)))
         told = tuple(each for each in removals if each.removed or each.problem is not None)
         done.append(so_far := replace(so_far, removals=told, problem=None))
-        record_removal(wiring, removals)
+        with suppress(GuardError, TwgError):  # as the refusal itself, and that has been told
+            record_removal(wiring, removals)
     except TimeIsUp:
         return  # and that has been told
-    except (GuardError, TwgError) as error:
-        done.append(replace(so_far, problem=str(error).rstrip(".")))
     except Exception as error:  # noqa: BLE001 - a refusal stays a refusal, whatever happens here
         done.append(replace(so_far, problem=f"an unexpected error ({type(error).__name__})"))
 
 
-def _keep_in_mind(wiring: Wiring, marks: Mapping[str, str]) -> None:
+def _keep_in_mind(wiring: Wiring, marks: Mapping[str, str]) -> str | None:
+    """Keep the fingerprints of `marks`; return why that cannot be, or None."""
     by_kind: dict[str, list[str]] = {}
-    for mark, kind in marks.items():
-        by_kind.setdefault(kind, []).append(wiring.audit.fingerprint(mark))
-    for kind, fingerprints in by_kind.items():
-        wiring.refused.add(fingerprints, REFUSED if kind == "secret" else kind)
+    try:
+        for mark, kind in marks.items():
+            by_kind.setdefault(kind, []).append(wiring.audit.fingerprint(mark))
+        for kind, fingerprints in by_kind.items():
+            wiring.refused.add(fingerprints, REFUSED if kind == "secret" else kind)
+    except (GuardError, TwgError) as error:
+        return str(error).rstrip(".")
+    return None
 
 
-def _shell_that_holds(error: SecretRefused) -> str | None:
+def _lookout(wiring: Wiring, marks: Mapping[str, str]) -> Lookout:
+    try:
+        return lookout_for_refused(wiring, marks)
+    except (GuardError, TwgError):
+        return Lookout(texts=marks)  # what is refused now is at hand
+
+
+def _were_refused_before(wiring: Wiring) -> bool:
+    try:
+        return wiring.refused.path.exists()
+    except TwgError:
+        return False
+
+
+def _shell_that_holds(wiring: Wiring, error: SecretRefused) -> str | None:
     """Return which shell has typed what was refused; None where none has, or it is not known."""
     from guard.audit import Actor  # noqa: PLC0415 - has been imported to record the refusal
 
-    # What no terminal started was typed into none; a variable was set at another time.
+    # What an agent or no terminal started was typed into none; a variable was set at another time.
     here = Actor.of_this_process(agent=None, command="", environ={})
-    if error.way != "argument" or here.tty is None:
+    if error.way != "argument" or here.tty is None or wiring.agent is not None:
         return None
     names = (name.removeprefix("-") for name in agents.ancestor_names())
     return next((_SHELLS[name] for name in names if name in _SHELLS), None)

@@ -194,7 +194,7 @@ async def _histories(wiring: Wiring) -> Check:
     from twg.cli.findings import in_history  # noqa: PLC0415 - likewise
 
     with anyio.move_on_after(_HISTORY_SECONDS):
-        found, unreadable = await leaks.find(wiring, await leaks.lookout_for(wiring))
+        found, unreadable = await leaks.find(wiring, await leaks.lookout_for_all(wiring))
         if found:
             told = _by_file(wiring, [in_history(each) for each in found])
             fix = "Run `twg guard scrub-history`, and revoke what it shows."

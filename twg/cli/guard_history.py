@@ -33,7 +33,7 @@ async def scrub_history(wiring: Wiring, *, yes: bool) -> None:
     byte for byte. What a shell that still runs holds in its memory is told, and how it forgets it.
     Revoke each secret all the same: a backup may have it.
     """
-    look = await leaks.lookout_for(wiring)
+    look = await leaks.lookout_for_all(wiring)
     found, unreadable = await leaks.find(wiring, look)
     shown = [in_history(each) for each in found]
     if not found:

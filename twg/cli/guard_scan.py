@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,11 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from guard.lookout import Lookout
-    from guard.scan import Scanned
+    from guard.scan import Scanned, Spans
     from twg.cli.findings import Found
     from twg.cli.wiring import Wiring
 
 _STDIN: Final = Path("-")
+_LOOK_SECONDS: Final = 0.2
 _IN_HISTORY: Final = (
     "Revoke each where it was made. `twg guard scrub-history` removes those in histories."
 )
@@ -84,7 +87,7 @@ async def scan_command(
     finding is a file, a line and a kind, never a value. Ends with 0 where there is none, and with
     3 where there is one or something could not be read.
     """
-    look = await leaks.lookout_for(wiring)
+    look = await leaks.lookout_for_all(wiring)
     report = _Report()
     if history:
         await _look_into_histories(wiring, look, report)
@@ -105,19 +108,31 @@ async def _look_into_histories(wiring: Wiring, look: Lookout, report: _Report) -
 
 
 async def _look_into_files(paths: Iterable[Path], look: Lookout, report: _Report) -> None:
-    steps = _scanned(paths, look)
-    # A file a step: Ctrl-C is heard between two.
-    while (scanned := await to_thread.run_sync(next, steps, None)) is not None:
-        report.add(scanned)
+    with leaks.Patience() as patience:
+        steps = _scanned(paths, patience.within(look.spans), patience)
+        while scanned := await to_thread.run_sync(next, steps, None, abandon_on_cancel=True):
+            report.add(scanned)
 
 
-def _scanned(paths: Iterable[Path], look: Lookout) -> Iterator[Scanned]:
+def _scanned(paths: Iterable[Path], spans: Spans, patience: leaks.Patience) -> Iterator[Scanned]:
     for path in paths:
         if path == _STDIN:
-            with open(0, "rb", buffering=0, closefd=False) as stream:
-                yield scan_stream(stream, path, look.spans)
+            yield scan_stream(_StandardInput(patience), path, spans)
         else:
-            yield from scan([path], look.spans)
+            yield from scan([path], spans)
+
+
+class _StandardInput:
+    """Standard input, which is waited for only as long as somebody waits for us."""
+
+    def __init__(self, patience: leaks.Patience) -> None:
+        self._patience = patience
+
+    def read(self, size: int) -> bytes:
+        """Return what there is; nothing at the end."""
+        while not select.select([0], [], [], _LOOK_SECONDS)[0]:
+            self._patience.check()
+        return os.read(0, size)
 
 
 def _print_sarif(wiring: Wiring, report: _Report) -> None:

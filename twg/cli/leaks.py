@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from guard.errors import GuardError
 from guard.lookout import Lookout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from typing import Self
 
@@ -24,44 +23,36 @@ REFUSED: Final = "refused-secret"
 """The kind of what was refused for its option's name alone."""
 
 
-def lookout(wiring: Wiring, *, shapes: bool, texts: Mapping[str, str] | None = None) -> Lookout:
-    """Return what looks for all that this installation knows of: by fingerprint, and by shape.
+def lookout_for_refused(wiring: Wiring, texts: Mapping[str, str]) -> Lookout:
+    """Return what looks for what is refused now, which is at hand, and for what was before.
 
-    Known by fingerprint is what was refused here, and what the audit record names. Nothing is
-    opened for it, and where there is neither, nothing is made. It blocks.
+    It blocks.
 
     Args:
-        wiring: Knows where they are.
-        shapes: Whether to look for what has the look of a secret, too.
-        texts: What to look for besides, and the kind.
+        wiring: Knows where that is kept in mind.
+        texts: What is refused now, as `guard.lookout.marks_of` tells it.
 
     Raises:
-        GuardError: One of these files is not to be trusted.
+        GuardError: One of our files is not to be trusted.
     """
-    from guard.audit import fingerprints_in  # noqa: PLC0415 - only to look for secrets
-
-    state = wiring.settings.state_dir
-    known: dict[str, str] = {}
-    if (state / "audit.key").exists():
-        refused = {each.fingerprint: each.kind for each in wiring.refused.load()}
-        known = fingerprints_in(state / "audit.jsonl") | refused
-    return Lookout(
-        shapes=shapes, texts=texts, fingerprints=known, fingerprint=wiring.audit.fingerprint
-    )
+    known = _refused_before(wiring)
+    return Lookout(texts=texts, fingerprints=known, fingerprint=wiring.audit.fingerprint)
 
 
-async def lookout_for(wiring: Wiring) -> Lookout:
-    """Return what looks for all kinds of secrets; only by their looks where that is all there is.
+async def lookout_for_all(wiring: Wiring) -> Lookout:
+    """Return what looks for all kinds of secrets: by their looks, and by what is known of them.
 
-    The person is told why, if so.
+    Known is what was refused, and what the audit record names; nothing is opened for it, and where
+    there is neither, nothing is made. Where that cannot be read, the person is told.
     """
     from anyio import to_thread  # noqa: PLC0415 - not for who blocks anyway
 
     try:
-        return await to_thread.run_sync(partial(lookout, wiring, shapes=True))
+        known = await to_thread.run_sync(_known, wiring)
     except GuardError as error:
         wiring.output.warn(f"only what looks like a secret is looked for: {error}")
-        return Lookout(shapes=True)
+        known = {}
+    return Lookout(shapes=True, fingerprints=known, fingerprint=wiring.audit.fingerprint)
 
 
 async def find(wiring: Wiring, look: Look) -> tuple[list[Finding], dict[Path, GuardError]]:
@@ -83,6 +74,20 @@ async def find(wiring: Wiring, look: Look) -> tuple[list[Finding], dict[Path, Gu
 async def remove(wiring: Wiring, look: Look) -> list[Removal]:
     """Remove from the histories what `look` finds in them; cancelled, as `find`."""
     return await _in_thread(wiring.histories.remove, look)
+
+
+def _known(wiring: Wiring) -> dict[str, str]:
+    from guard.audit import fingerprints_in  # noqa: PLC0415 - only to look for secrets
+
+    state = wiring.settings.state_dir
+    # Without the key, no fingerprint could be compared with these.
+    if not (state / "audit.key").exists():
+        return {}
+    return fingerprints_in(state / "audit.jsonl") | _refused_before(wiring)
+
+
+def _refused_before(wiring: Wiring) -> dict[str, str]:
+    return {each.fingerprint: each.kind for each in wiring.refused.load()}
 
 
 def record_removal(wiring: Wiring, removals: Sequence[Removal]) -> None:
@@ -123,15 +128,19 @@ class Patience:
     def __exit__(self, *_: object) -> None:
         self._over.set()
 
-    def within(self, look: Look) -> Look:
+    def within(self, look: Callable[[str], T]) -> Callable[[str], T]:
         """Return `look` as it is to be used by the thread."""
 
-        def bounded(entry: str) -> Iterable[str]:
-            if self._over.is_set():
-                raise TimeIsUp
-            return look(entry)
+        def bounded(text: str) -> T:
+            self.check()
+            return look(text)
 
         return bounded
+
+    def check(self) -> None:
+        """Raise `TimeIsUp` if it is over."""
+        if self._over.is_set():
+            raise TimeIsUp
 
 
 class TimeIsUp(Exception):

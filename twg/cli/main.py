@@ -147,7 +147,11 @@ def _while_somebody_reads() -> Iterator[None]:
         yield
     except BrokenPipeError:
         # The rest of the output has nowhere to go, and Python would try to write it at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except BrokenPipeError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 async def _invoke(wiring: Wiring) -> int:
@@ -216,10 +220,10 @@ def _fail(wiring: Wiring, error: BaseException) -> int:
     with _while_somebody_reads():
         if wiring.options.verbose:
             _show_traceback(wiring, error)
-        if isinstance(error, SecretRefused) and error.values:
-            _report_refusal(wiring, error, failure)
-        else:
+        if not isinstance(error, SecretRefused):
             wiring.output.failure(failure, data=getattr(error, "data", None))
+    if isinstance(error, SecretRefused):
+        _report_refusal(wiring, error, failure)
     return failure.exit_status
 
 
@@ -228,12 +232,17 @@ def _report_refusal(wiring: Wiring, error: SecretRefused, failure: Failure) -> N
     from twg.cli.aftermath import clean_up  # noqa: PLC0415 - only where there was a secret
 
     if wiring.output.mode == "json":
-        wiring.output.failure(failure, data={"history": clean_up(wiring, error).as_dict()})
+        done = clean_up(wiring, error)
+        with _while_somebody_reads():
+            wiring.output.failure(failure, data=done and {"history": done.as_dict()})
         return
     # Said first, for histories may take a while.
-    wiring.output.failure(failure)
-    for line in clean_up(wiring, error).lines(wiring):
-        wiring.output.say(f"  {line}")
+    with _while_somebody_reads():
+        wiring.output.failure(failure)
+    done = clean_up(wiring, error)
+    with _while_somebody_reads():
+        for line in done.lines(wiring) if done else ():
+            wiring.output.say(f"  {line}")
 
 
 def _show_traceback(wiring: Wiring, error: BaseException) -> None:
