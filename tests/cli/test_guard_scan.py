@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import sys
+import termios
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from guard.secret import Secret
 from tests.cli.console import standard_input
+from tests.rigs.terminal import PATIENCE, Terminal
+from tests.rigs.waiting import comes_true
 from twg.cli.wiring import Wiring
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.cli.console import Console
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
@@ -240,3 +244,39 @@ def test_a_sarif_log_of_nothing_is_a_log(console: Console, tmp_path: Path) -> No
     ended = console.twg("guard", "scan", "--format", "sarif", str(tmp_path / "clean"))
 
     assert json.loads(ended.out)["runs"][0]["results"] == []
+
+
+def unread(pipe: int) -> int:
+    """Return how many bytes in a pipe nobody has read yet."""
+    counted = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
+    return int.from_bytes(counted, sys.byteorder)
+
+
+async def test_whoever_presses_ctrl_c_is_heard_while_nothing_comes(
+    console: Console, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "idle")
+    pipe = os.open(tmp_path / "idle", os.O_RDWR)
+    os.write(pipe, b"a line\n")
+    words = ["sh", "-c", 'exec twg guard scan - <"$0"', str(tmp_path / "idle")]
+    async with Terminal.start(words, env=console.env) as terminal:
+        assert await comes_true(lambda: unread(pipe) == 0, PATIENCE)
+        await terminal.interrupt()
+
+        assert await terminal.exit_status() == 130
+    os.close(pipe)
+
+
+async def test_whoever_presses_ctrl_c_is_heard_in_the_middle_of_a_file(
+    console: Console, tmp_path: Path
+) -> None:
+    """It would take an hour to its end."""
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(1 << 36)
+    async with Terminal.start(["twg", "guard", "scan", str(large)], env=console.env) as terminal:
+        opened = Path(f"/proc/{terminal.pid}/fd")
+        assert await comes_true(lambda: large in map(Path.resolve, opened.iterdir()), PATIENCE)
+        await terminal.interrupt()
+
+        assert await terminal.exit_status() == 130
