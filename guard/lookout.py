@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     from guard.secret import Secret
 
-SHORTEST: Final = 4
+SHORTEST: Final = 8
+"""Shorter words are looked up together with what surrounds them only."""
+
 LONGEST: Final = 4096
-"""Shorter and longer words are not looked up."""
+"""Longer ones are not."""
 
 _SHORTEST_IN_FILES: Final = 16
 _MOST_JOINED: Final = 8
@@ -33,6 +35,7 @@ _PIECE: Final = re.compile(
     r"""\\(?P<escaped>.)|"(?P<double>(?:[^"\\]|\\.)*+)"|'(?P<single>[^']*+)'|[^"'\\]++|["'\\]""",
     re.DOTALL,
 )
+_QUOTE: Final = re.compile(r"""["'\\]""")
 _CUT: Final = re.compile(r"""[\s=:@/&?,;#()\[\]{}<>|"'`\\]""")
 _LONG_WORD: Final = re.compile(r"[A-Za-z0-9+/_.~=%:@-]{16,4096}+")
 _DIGIT: Final = re.compile(r"[0-9]")
@@ -47,9 +50,10 @@ class Lookout:
 
     Args:
         shapes: Whether to look for what has the look of a secret.
-        texts: Secrets at hand, or such words and pairs of them as `marks_of` returns; and the kind.
+        texts: Secrets at hand, or what else `marks_of` returns; and the kind.
         fingerprints: Secrets known by their fingerprint alone, and the kind.
-        fingerprint: Makes the fingerprint of a word.
+        phrases: The same of what `marks_of` returns of ordinary words.
+        fingerprint: Makes a fingerprint.
     """
 
     def __init__(
@@ -58,21 +62,26 @@ class Lookout:
         shapes: bool = False,
         texts: Mapping[str, str] | None = None,
         fingerprints: Mapping[str, str] | None = None,
+        phrases: Mapping[str, str] | None = None,
         fingerprint: Callable[[str], str] | None = None,
     ) -> None:
         self._shapes = shapes
-        self._texts = dict(texts or {})
+        texts = texts or {}
+        # The others are ordinary words, which count only where they stand as they did.
+        self._telling = {text: kind for text, kind in texts.items() if is_telling(text)}
+        self._surrounded = {text: kind for text, kind in texts.items() if not is_telling(text)}
         self._fingerprints = dict(fingerprints or {})
+        self._phrases = dict(phrases or {})
         self._fingerprint = fingerprint
         self._innocent: set[str] = set()
-        # The others are ordinary words, which count only where they stand alone.
-        self._telling = {text: kind for text, kind in self._texts.items() if is_telling(text)}
 
     def __call__(self, text: str) -> set[str]:
         """Return the kinds of secrets in `text`."""
         found = {kind for secret, kind in self._telling.items() if secret in text}
-        if self._texts or self._fingerprints:
-            found |= self._known(text)
+        found.update(self._phrases_in(text))
+        # Quotes may stand in the middle of what is at hand.
+        if self._fingerprints or (self._telling and _QUOTE.search(text)):
+            found.update(self._words_in(text))
         return found | {kind for _, _, kind in self._shaped(text)}
 
     def spans(self, text: str) -> Iterator[tuple[int, int, str]]:
@@ -96,30 +105,53 @@ class Lookout:
             yield from ((start, end, shape.kind) for start, end, shape in shapes.find(text))
 
     def _looked_up(self, text: str) -> Iterator[tuple[int, int, str]]:
-        if not self._texts and not self._fingerprints:
+        if not self._telling and not self._fingerprints:
             return
         for match in _LONG_WORD.finditer(text):
-            if _DIGIT.search(match[0]) is None:
-                continue
-            for part in dict.fromkeys((match[0], *_parts(match[0]))):
-                if len(part) >= _SHORTEST_IN_FILES and (kind := self._kind_of(part)):
-                    start = match.start() + match[0].find(part)
-                    yield start, start + len(part), kind
+            for part, kind in self._in_word(match[0], shortest=_SHORTEST_IN_FILES):
+                start = match.start() + match[0].find(part)
+                yield start, start + len(part), kind
 
-    def _known(self, text: str) -> set[str]:
-        """Return the kinds of known secrets in `text`; histories say the same again and again."""
-        kinds = (self._kind_of(phrase) for phrase in phrases(words_of(text)))
-        return {kind for kind in kinds if kind is not None}
+    def _words_in(self, text: str) -> Iterator[str]:
+        for word in words_of(text):
+            yield from (kind for _, kind in self._in_word(word))
 
-    def _kind_of(self, phrase: str) -> str | None:
-        if phrase in self._innocent or not SHORTEST <= len(phrase) <= LONGEST:
-            return None
-        kind = self._texts.get(phrase)
+    def _in_word(self, word: str, *, shortest: int = SHORTEST) -> Iterator[tuple[str, str]]:
+        """Yield which parts of `word` are secrets, and their kinds."""
+        # Histories and logs say the same again and again.
+        if len(word) < shortest or word in self._innocent or _DIGIT.search(word) is None:
+            return
+        found = False
+        for part in dict.fromkeys((word, *_parts(word))):
+            if is_telling(part) and (kind := self._kind_of(part)) is not None:
+                found = True
+                yield part, kind
+        if not found:
+            self._remember(word)
+
+    def _kind_of(self, part: str) -> str | None:
+        kind = self._telling.get(part)
         if kind is None and self._fingerprints and self._fingerprint is not None:
-            kind = self._fingerprints.get(self._fingerprint(phrase))
-        if kind is None and len(self._innocent) < _MOST_REMEMBERED:
-            self._innocent.add(phrase)
+            kind = self._fingerprints.get(self._fingerprint(part))
         return kind
+
+    def _phrases_in(self, text: str) -> Iterator[str]:
+        # What is at hand is ruled out at a glance.
+        near = any(mark.rpartition(" ")[2] in text for mark in self._surrounded)
+        if not near and not self._phrases:
+            return
+        for phrase in phrases_of(words_of(text)):
+            if (kind := self._surrounded.get(phrase)) is not None:
+                yield kind
+            if self._phrases and self._fingerprint is not None and phrase not in self._innocent:
+                if (kind := self._phrases.get(self._fingerprint(phrase))) is not None:
+                    yield kind
+                else:
+                    self._remember(phrase)
+
+    def _remember(self, text: str) -> None:
+        if len(self._innocent) < _MOST_REMEMBERED:
+            self._innocent.add(text)
 
 
 def marks_of(secrets: Iterable[Secret], argv: Sequence[str]) -> dict[str, str]:
@@ -142,26 +174,26 @@ def is_telling(value: str) -> bool:
     return _TELLING.fullmatch(value) is not None
 
 
-def words_of(text: str) -> Iterator[str]:
-    """Yield the words in `text`, as a shell would read them."""
-    for match in _WORD.finditer(text):
-        word = match.group()
-        yield _unquoted(word) if any(mark in word for mark in "\"'\\") else word
+def words_of(text: str) -> Iterable[str]:
+    """Return the words in `text`, as a shell would read them."""
+    if _QUOTE.search(text) is None:
+        return text.split()
+    return (_unquoted(match.group()) for match in _WORD.finditer(text))
 
 
-def phrases(words: Iterable[str]) -> Iterator[str]:
-    """Yield what of `words` may be marks, as `marks_of` returns them.
+def phrases_of(words: Iterable[str]) -> Iterator[str]:
+    """Yield what `marks_of` may have returned of ordinary words.
 
-    Words and parts of them that are telling, options with their values, and what is made of parts.
+    That is an option with its value, or a word that has parts.
     """
     before = ""
     for word in words:
+        if len(word) > LONGEST:
+            continue
         if before.startswith("-"):
             yield f"{before} {word}"
-        parts = tuple(_parts(word))
-        if parts or is_telling(word):
+        if _CUT.search(word):
             yield word
-        yield from filter(is_telling, parts)
         yield from _pairs(word)
         before = word
 
@@ -185,7 +217,7 @@ def _parts(word: str) -> Iterator[str]:
     ends.append(len(word))
     for first, start in enumerate(starts):
         for end in ends[first : first + _MOST_JOINED]:
-            if end - start >= SHORTEST and end - start < len(word):
+            if SHORTEST <= end - start < len(word):
                 yield word[start:end]
 
 

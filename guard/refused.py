@@ -35,11 +35,13 @@ class Refused:
     Attributes:
         fingerprint: Its keyed fingerprint.
         kind: What it looked like, in words joined by dashes.
+        alone: It is that of the secret itself, and not of an ordinary word with its surroundings.
         when: When it was refused first, RFC 3339 in UTC.
     """
 
     fingerprint: str
     kind: str
+    alone: bool
     when: str
 
 
@@ -62,8 +64,13 @@ class RefusedSecrets:
         data = read_private(self.path)
         return tuple(_entries(data)) if data is not None else ()
 
-    def add(self, fingerprints: Iterable[str], kind: str) -> None:
+    def add(self, fingerprints: Iterable[str], kind: str, *, alone: bool = True) -> None:
         """Keep more in mind; the oldest are forgotten beyond `MOST`.
+
+        Args:
+            fingerprints: Those of what is refused.
+            kind: What it looks like.
+            alone: As for `Refused`.
 
         Raises:
             UnsafeFile: Others have access to the file, or something else stands in its place.
@@ -75,7 +82,7 @@ class RefusedSecrets:
             known = {each.fingerprint: each for each in self.load()}
             now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
             new = [
-                Refused(fingerprint=each, kind=kind[:_LONGEST_WORD], when=now)
+                Refused(fingerprint=each, kind=kind[:_LONGEST_WORD], alone=alone, when=now)
                 for each in wanted
                 if each not in known
             ]
@@ -103,7 +110,9 @@ def _entries(data: bytes) -> Iterator[Refused]:
         return
     found: Any = document.get("refused") if isinstance(document, dict) else None
     for entry in found[-MOST:] if isinstance(found, list) else ():
-        if isinstance(entry, dict) and entry.keys() == {"fingerprint", "kind", "when"}:
-            words = [entry[name] for name in ("fingerprint", "kind", "when")]
-            if all(isinstance(word, str) and len(word) <= _LONGEST_WORD for word in words):
-                yield Refused(fingerprint=words[0], kind=words[1], when=words[2])
+        match entry:
+            case {"fingerprint": str(), "kind": str(), "alone": bool(), "when": str()}:
+                if all(len(str(word)) <= _LONGEST_WORD for word in entry.values()):
+                    yield Refused(**{name: entry[name] for name in Refused.__slots__})
+            case _:
+                pass

@@ -158,10 +158,23 @@ def test_the_next_refusal_removes_what_a_shell_wrote_back(
 ) -> None:
     """H-A7."""
     written_back(console, zsh_history)
+    with zsh_history.open("a") as file:
+        file.write(": 1764000300:0;twg login --token another-0ne\n")
 
-    console.twg("login", "--token", "another-0ne", status=64)
+    ended = console.twg("-o", "json", "login", "--token", "another-0ne", status=64)
 
-    assert WORD not in zsh_history.read_text()
+    assert ended.document["data"]["history"]["removed"] == {str(zsh_history): 2}
+    assert zsh_history.read_text() == f"{ZSH}: 1764000200:0;kubectl -n production get pods\n"
+    assert len(console.records("history.scrubbed")) == 2
+
+
+def test_so_it_does_with_what_was_an_ordinary_word(console: Console, zsh_history: Path) -> None:
+    console.twg("login", "--token", "production", status=64)
+    typed(zsh_history, "twg login --token=production")
+
+    console.twg("login", "--token", WORD, status=64)
+
+    assert zsh_history.read_text() == f"{ZSH}: 1764000200:0;kubectl -n production get pods\n"
 
 
 def test_so_does_a_person_who_asks_for_it(console: Console, zsh_history: Path) -> None:

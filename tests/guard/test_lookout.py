@@ -27,7 +27,9 @@ def after(value: str, *argv: str) -> Lookout:
     """Return what looks for a secret by its fingerprint, after it was refused in `argv`."""
     marks = marks_of([Secret(value, "made-up")], argv)
     known = {fingerprint(mark): kind for mark, kind in marks.items()}
-    return Lookout(fingerprints=known, fingerprint=fingerprint)
+    if all(map(is_telling, marks)):
+        return Lookout(fingerprints=known, fingerprint=fingerprint)
+    return Lookout(phrases=known, fingerprint=fingerprint)
 
 
 TYPED = {

@@ -26,14 +26,14 @@ def path(tmp_path: Path) -> Path:
 
 def test_what_was_refused_is_known_again(path: Path) -> None:
     RefusedSecrets(path).add(["aa", "bb"], "jwt")
-    RefusedSecrets(path).add(["cc"], "refused-secret")
+    RefusedSecrets(path).add(["cc"], "refused-secret", alone=False)
 
     found = RefusedSecrets(path).load()
 
-    assert [(each.fingerprint, each.kind) for each in found] == [
-        ("aa", "jwt"),
-        ("bb", "jwt"),
-        ("cc", "refused-secret"),
+    assert [(each.fingerprint, each.kind, each.alone) for each in found] == [
+        ("aa", "jwt", True),
+        ("bb", "jwt", True),
+        ("cc", "refused-secret", False),
     ]
     assert all(each.when.endswith("Z") for each in found)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -70,8 +70,10 @@ def test_before_the_first_one_there_is_none_and_looking_makes_nothing(path: Path
         "{",
         "[]",
         '{"refused": 1}',
-        '{"refused": [1, {}, {"fingerprint": 1, "kind": "k", "when": "w"}]}',
-        '{"refused": [{"fingerprint": "f", "kind": "' + "k" * 99 + '", "when": "w"}]}',
+        '{"refused": [1, {}, {"fingerprint": 1, "kind": "k", "alone": true, "when": "w"}]}',
+        '{"refused": [{"fingerprint": "f", "kind": "'
+        + "k" * 99
+        + '", "alone": true, "when": ""}]}',
         "[" * 100_000,
     ],
 )

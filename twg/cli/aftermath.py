@@ -7,13 +7,14 @@ first look seldom finds it; `twg doctor`, `twg guard scrub-history` and the next
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from guard import agents
 from guard.errors import GuardError
-from guard.lookout import Lookout, marks_of
+from guard.lookout import Lookout, is_telling, marks_of
 from twg.cli.leaks import REFUSED, Patience, TimeIsUp, lookout_for_refused, record_removal
 from twg.errors import TwgError
 
@@ -73,7 +74,7 @@ class Aftermath:
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return {
-            "removed": {str(each.path): each.removed for each in self.removals if each.removed},
+            "removed": {str(path): count for path, count in self._removed().items()},
             "not_removed": {str(path): why for path, why in self._left()},
             "problem": self.problem,
             "watched_for": self.kept,
@@ -84,10 +85,9 @@ class Aftermath:
 
     def lines(self, wiring: Wiring) -> Iterator[str]:
         """Yield what a person has to know of it."""
-        for each in self.removals:
-            if each.removed:
-                entries = "1 entry" if each.removed == 1 else f"{each.removed} entries"
-                yield f"Removed {entries} that held it from {wiring.shown(each.path)}."
+        for path, count in self._removed().items():
+            entries = "1 entry" if count == 1 else f"{count} entries"
+            yield f"Removed {entries} that held it from {wiring.shown(path)}."
         for path, why in self._left():
             yield f"It may still stand in {wiring.shown(path)}: {why}"
         if self.problem is not None:
@@ -106,6 +106,12 @@ class Aftermath:
             )
         elif self.shell is not None:
             yield f"Your {self.shell} has the line in its memory until it ends."
+
+    def _removed(self) -> Counter[Path]:
+        removed: Counter[Path] = Counter()
+        for each in self.removals:
+            removed[each.path] += each.removed
+        return +removed
 
     def _left(self) -> Iterator[tuple[Path, str]]:
         for each in self.removals:
@@ -145,38 +151,43 @@ def _work(
 ) -> None:
     so_far = done[-1]
     try:
+        before = _refused_before(wiring)
         not_kept = _keep_in_mind(wiring, marks)
         kept = bool(marks) and not_kept is None
         done.append(so_far := replace(so_far, kept=kept, not_kept=not_kept))
-        removals = wiring.histories.remove(patience.within(_lookout(wiring, marks)))
-        told = tuple(each for each in removals if each.removed or each.problem is not None)
-        done.append(so_far := replace(so_far, removals=told, problem=None))
-        with suppress(GuardError, TwgError):  # as the refusal itself, and that has been told
-            record_removal(wiring, removals)
+        # What is at hand is found at once; what is known by fingerprint takes longer.
+        for look in (Lookout(texts=marks) if marks else None, before):
+            if look is not None:
+                removals = wiring.histories.remove(patience.within(look))
+                done.append(so_far := replace(so_far, removals=(*so_far.removals, *removals)))
+                with suppress(GuardError, TwgError):  # as the refusal itself, and that is told
+                    record_removal(wiring, removals)
+        done.append(replace(so_far, problem=None))
     except TimeIsUp:
-        return  # and that has been told
+        return  # and that is told
     except Exception as error:  # noqa: BLE001 - a refusal stays a refusal, whatever happens here
         done.append(replace(so_far, problem=f"an unexpected error ({type(error).__name__})"))
 
 
 def _keep_in_mind(wiring: Wiring, marks: Mapping[str, str]) -> str | None:
     """Keep the fingerprints of `marks`; return why that cannot be, or None."""
-    by_kind: dict[str, list[str]] = {}
+    by_sort: dict[tuple[str, bool], list[str]] = {}
     try:
         for mark, kind in marks.items():
-            by_kind.setdefault(kind, []).append(wiring.audit.fingerprint(mark))
-        for kind, fingerprints in by_kind.items():
-            wiring.refused.add(fingerprints, REFUSED if kind == "secret" else kind)
+            sort = (REFUSED if kind == "secret" else kind, is_telling(mark))
+            by_sort.setdefault(sort, []).append(wiring.audit.fingerprint(mark))
+        for (kind, alone), fingerprints in by_sort.items():
+            wiring.refused.add(fingerprints, kind, alone=alone)
     except (GuardError, TwgError) as error:
         return str(error).rstrip(".")
     return None
 
 
-def _lookout(wiring: Wiring, marks: Mapping[str, str]) -> Lookout:
+def _refused_before(wiring: Wiring) -> Lookout | None:
     try:
-        return lookout_for_refused(wiring, marks)
+        return lookout_for_refused(wiring)
     except (GuardError, TwgError):
-        return Lookout(texts=marks)  # what is refused now is at hand
+        return None  # told where it is added to
 
 
 def _were_refused_before(wiring: Wiring) -> bool:

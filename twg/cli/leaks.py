@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from guard.errors import GuardError
 from guard.lookout import Lookout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Self
 
@@ -23,20 +23,18 @@ REFUSED: Final = "refused-secret"
 """The kind of what was refused for its option's name alone."""
 
 
-def lookout_for_refused(wiring: Wiring, texts: Mapping[str, str]) -> Lookout:
-    """Return what looks for what is refused now, which is at hand, and for what was before.
+def lookout_for_refused(wiring: Wiring) -> Lookout | None:
+    """Return what looks for what was refused before, by its fingerprint; None if nothing was.
 
     It blocks.
-
-    Args:
-        wiring: Knows where that is kept in mind.
-        texts: What is refused now, as `guard.lookout.marks_of` tells it.
 
     Raises:
         GuardError: One of our files is not to be trusted.
     """
-    known = _refused_before(wiring)
-    return Lookout(texts=texts, fingerprints=known, fingerprint=wiring.audit.fingerprint)
+    words, phrases = _refused_before(wiring)
+    if not words and not phrases:
+        return None
+    return _lookout(wiring, fingerprints=words, phrases=phrases)
 
 
 async def lookout_for_all(wiring: Wiring) -> Lookout:
@@ -48,11 +46,11 @@ async def lookout_for_all(wiring: Wiring) -> Lookout:
     from anyio import to_thread  # noqa: PLC0415 - not for who blocks anyway
 
     try:
-        known = await to_thread.run_sync(_known, wiring)
+        words, phrases = await to_thread.run_sync(_known, wiring)
     except GuardError as error:
         wiring.output.warn(f"only what looks like a secret is looked for: {error}")
-        known = {}
-    return Lookout(shapes=True, fingerprints=known, fingerprint=wiring.audit.fingerprint)
+        words, phrases = {}, {}
+    return _lookout(wiring, shapes=True, fingerprints=words, phrases=phrases)
 
 
 async def find(wiring: Wiring, look: Look) -> tuple[list[Finding], dict[Path, GuardError]]:
@@ -76,18 +74,26 @@ async def remove(wiring: Wiring, look: Look) -> list[Removal]:
     return await _in_thread(wiring.histories.remove, look)
 
 
-def _known(wiring: Wiring) -> dict[str, str]:
+def _lookout(wiring: Wiring, **wanted: Any) -> Lookout:
+    return Lookout(**wanted, fingerprint=wiring.audit.fingerprint)
+
+
+def _known(wiring: Wiring) -> tuple[dict[str, str], dict[str, str]]:
     from guard.audit import fingerprints_in  # noqa: PLC0415 - only to look for secrets
 
     state = wiring.settings.state_dir
     # Without the key, no fingerprint could be compared with these.
     if not (state / "audit.key").exists():
-        return {}
-    return fingerprints_in(state / "audit.jsonl") | _refused_before(wiring)
+        return {}, {}
+    words, phrases = _refused_before(wiring)
+    return fingerprints_in(state / "audit.jsonl") | words, phrases
 
 
-def _refused_before(wiring: Wiring) -> dict[str, str]:
-    return {each.fingerprint: each.kind for each in wiring.refused.load()}
+def _refused_before(wiring: Wiring) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the fingerprints of words, and those of phrases, that were refused."""
+    refused = wiring.refused.load()
+    words = {each.fingerprint: each.kind for each in refused if each.alone}
+    return words, {each.fingerprint: each.kind for each in refused if not each.alone}
 
 
 def record_removal(wiring: Wiring, removals: Sequence[Removal]) -> None:
