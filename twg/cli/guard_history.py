@@ -82,7 +82,7 @@ def _lines(wiring: Wiring, removed: Sequence[Removal], failures: Mapping[str, st
     for each in removed:
         entries = "1 entry" if each.removed == 1 else f"{each.removed} entries"
         lines.append(f"✔ Removed {entries} from {wiring.shown(each.path)}.")
-    lines.append("What still runs holds what was typed into it; there")
+    lines.append("A program that still runs holds what was typed into it:")
     for shell, live in {each.shell: each.live for each in removed}.items():
         lines.append(f"  {shell}: `{live.command}` {live.effect}.")
     return [*lines, "Revoke what stood there, too: others may have read it, and backups keep it."]

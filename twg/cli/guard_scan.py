@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -130,7 +131,8 @@ class _StandardInput:
 
     def read(self, size: int) -> bytes:
         """Return what there is; nothing at the end."""
-        while not select.select([0], [], [], _LOOK_SECONDS)[0]:
+        # Windows has no such waiting for a pipe.
+        while sys.platform != "win32" and not select.select([0], [], [], _LOOK_SECONDS)[0]:
             self._patience.check()
         return os.read(0, size)
 
@@ -148,11 +150,16 @@ def _lines(wiring: Wiring, report: _Report) -> list[str]:
     lines = table(wiring, report.found)
     lines += [f"· {wiring.shown(path)}: {why}" for path, why in report.skipped.items()]
     if not report.found:
-        looked = [f"{report.files} files"] if report.files != 1 else ["1 file"]
-        if report.histories:
-            looked.insert(0, f"{report.histories} histories")
-        lines.append(f"✔ No secret in {' and '.join(looked)}.")
+        lines.append(f"✔ No secret in {_looked_at(report)}.")
     return lines
+
+
+def _looked_at(report: _Report) -> str:
+    files = "1 file" if report.files == 1 else f"{report.files} files"
+    histories = "1 history" if report.histories == 1 else f"{report.histories} histories"
+    if report.histories and report.files:
+        return f"{histories} and {files}"
+    return histories if report.histories else files
 
 
 def _fail_if_found(report: _Report) -> None:
