@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guard import history
+from guard import agents, audit, history
 from guard.errors import FileUnwritable
 from guard.secret import Secret
 from twg.cli import aftermath
@@ -328,6 +328,40 @@ def test_whoever_presses_ctrl_c_is_refused_all_the_same(
 
     assert "Not all histories were looked at: it was interrupted." in ended.err
     assert endless.wait(30)
+
+
+def test_the_doctor_tells_a_history_that_cannot_be_read(
+    console: Console, zsh_history: Path
+) -> None:
+    zsh_history.mkdir()
+
+    ended = console.twg("doctor", "--offline", "-o", "json", status=3)
+
+    assert "not a regular file" in ended.document["data"]["failures"]["history"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "env", "told"),
+    [
+        (["login", "--token", WORD], {}, "history -d -2; twg guard scrub-history"),
+        (["login", "--token", WORD], {"TWG_AGENT": "1"}, None),
+        (["login"], {"TWG_TOKEN": WORD}, None),
+    ],
+    ids=["typed", "by an agent", "a variable"],
+)
+def test_what_a_shell_still_holds_is_told_where_a_person_typed_it(
+    console: Console,
+    monkeypatch: pytest.MonkeyPatch,
+    argv: list[str],
+    env: dict[str, str],
+    told: str | None,
+) -> None:
+    monkeypatch.setattr(agents, "ancestor_names", lambda: ("sudo", "-bash", "zsh"))
+    monkeypatch.setattr(audit, "_controlling_terminal", lambda: "/dev/pts/0")
+
+    ended = console.twg(*argv, "-o", "json", status=64, **env)
+
+    assert ended.document["data"]["history"]["live_shell_forgets_by"] == told
 
 
 def test_the_doctor_leaves_a_history_that_takes_too_long(

@@ -198,6 +198,16 @@ def test_files_of_ours_that_are_not_to_be_trusted_are_told_and_it_goes_on(
     assert home.exists()
 
 
+def test_where_the_key_is_lost_none_is_made(console: Console, home: Path) -> None:
+    console.twg("login", "--token", WORD, status=64)
+    (console.state / "audit.key").unlink()
+
+    console.twg("guard", "scan", "--history", status=3)
+
+    assert not (console.state / "audit.key").exists()
+    assert home.exists()
+
+
 def test_an_agent_may_look_and_sees_no_value(console: Console, home: Path) -> None:
     ended = console.twg("guard", "scan", "--history", status=3, TWG_AGENT="1")
 

@@ -83,6 +83,13 @@ def test_a_secret_at_hand_is_found_in_the_middle_of_a_word_too() -> None:
     look = Lookout(texts={SECRET: "made-up"})
 
     assert look(f"xx{SECRET}yy") == {"made-up"}
+    assert look(f"echo {SECRET[:5]}'{SECRET[5:9]}'\\{SECRET[9:]}") == {"made-up"}
+
+
+def test_what_was_found_once_is_found_again() -> None:
+    look = after(SECRET, "login", "--token", SECRET)
+
+    assert [look(f"echo a/{SECRET}") for _ in range(3)] == [{"made-up"}] * 3
 
 
 AROUND = {
@@ -117,7 +124,9 @@ def test_an_options_own_name_is_no_mark(word: str) -> None:
     assert marks == {}
 
 
-@pytest.mark.parametrize("word", ["production", "/run/secrets/a1", "~/key1", "https://a.b/c1d2e3"])
+@pytest.mark.parametrize(
+    "word", ["production", "/run/secrets/a1", "~/keys/key1", "./keys/key1", "https://a.b/c1"]
+)
 def test_words_paths_and_addresses_tell_nothing_by_themselves(word: str) -> None:
     assert not is_telling(word)
 

@@ -56,6 +56,7 @@ def test_the_oldest_are_forgotten(path: Path, monkeypatch: pytest.MonkeyPatch) -
         RefusedSecrets(path).add([fingerprint], "jwt")
 
     assert [each.fingerprint for each in RefusedSecrets(path).load()] == ["c", "d", "e"]
+    assert len(json.loads(path.read_text())["refused"]) == 3
 
 
 def test_before_the_first_one_there_is_none_and_looking_makes_nothing(path: Path) -> None:

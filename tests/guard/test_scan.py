@@ -80,6 +80,17 @@ def test_a_secret_on_the_edge_of_two_blocks_is_found_once(
     ]
 
 
+@pytest.mark.parametrize("before", range(2000, 4200, 150))
+def test_a_long_secret_over_the_edge_is_found_once(
+    before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanning, "_BLOCK", 4096)
+    monkeypatch.setattr(scanning, "_OVERLAP", 1024)
+    long = JWT.replace(".c2", f"{'a1B2' * 200}.c2")
+
+    assert places(b"x " * (before // 2) + long.encode() + b" x" * 4000) == [(1, before + 1, "jwt")]
+
+
 def test_a_stream_that_comes_bit_by_bit_is_one_text() -> None:
     class Trickle(io.RawIOBase):
         def __init__(self, data: bytes) -> None:
@@ -128,6 +139,13 @@ def test_no_link_is_followed_in_a_directory_but_one_that_is_named(tmp_path: Path
     assert looked_at(inside) == {}
     assert looked_at(inside / "to-file")["to-file"].matches
     assert looked_at(inside / "to-directory")["secret.txt"].matches
+
+
+def test_a_link_put_in_a_files_place_meanwhile_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    (tmp_path / "file").write_text(JWT)
+
+    assert scanning._file(tmp_path / "link", SPANS).problem is not None
 
 
 def test_the_objects_of_git_are_passed_over_and_that_is_told(tmp_path: Path) -> None:
