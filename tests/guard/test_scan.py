@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from guard.lookout import Lookout
 from guard.scan import Match, scan, scan_stream
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from guard.scan import Scanned
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
@@ -84,11 +87,17 @@ def test_a_secret_on_the_edge_of_two_blocks_is_found_once(
 def test_a_long_secret_over_the_edge_is_found_once(
     before: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Though its second half would pass for one."""
     monkeypatch.setattr(scanning, "_BLOCK", 4096)
     monkeypatch.setattr(scanning, "_OVERLAP", 1024)
-    long = JWT.replace(".c2", f"{'a1B2' * 200}.c2")
+    data = b"-" * before + b"a" * 900 + b"-" * 8000
 
-    assert places(b"x " * (before // 2) + long.encode() + b" x" * 4000) == [(1, before + 1, "jwt")]
+    def spans(text: str) -> Iterator[tuple[int, int, str]]:
+        return ((*each.span(), "made-up") for each in re.finditer("a{5,}", text))
+
+    found = scan_stream(io.BytesIO(data), Path("x"), spans)
+
+    assert found.matches == (Match(line=1, column=before + 1, kind="made-up"),)
 
 
 def test_a_stream_that_comes_bit_by_bit_is_one_text() -> None:
