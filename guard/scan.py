@@ -185,12 +185,11 @@ class _Window:
         if limit <= self._seen:
             return
         done, line, column = 0, self._line, self._column
-        for start, end, kind in spans(self._text):
+        for start, _, kind in spans(self._text):
             if self._seen <= start < limit:
                 line, column = self._place(line, column, done, start)
                 done = start
                 yield Match(line=line, column=column, kind=kind)
-                limit = max(limit, min(end, len(self._text)))
         self._move(limit)
 
     def _move(self, limit: int) -> None:
