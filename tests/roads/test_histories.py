@@ -69,6 +69,7 @@ LATER: Final = {
     ),
     "zsh": zsh(),
     "zsh-extended": zsh("setopt extendedhistory"),
+    "zsh-anew": zsh("setopt noappendhistory"),
 }
 """Those that write a line once its command has ended, or when they end."""
 BEFORE: Final = {

@@ -40,10 +40,10 @@ _SHELLS: Final = {
 }
 # For what is typed next. bash counts that command itself as its last one, and may have written the
 # line at its prompt meanwhile (`history -a`). zsh has no command that drops a line; what it has
-# written already, though, it does not write again.
+# written already, though, it does not write again, unless it writes its history anew each time.
 _FORGETS_BY: Final = {
     "bash": "history -d -2; twg guard scrub-history",
-    "zsh": "fc -AI; twg guard scrub-history",
+    "zsh": "fc -AI; setopt appendhistory; twg guard scrub-history",
 }
 
 
