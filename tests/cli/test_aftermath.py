@@ -94,6 +94,36 @@ def test_it_is_found_in_the_history_however_it_was_given(
     assert console.traces_of(secret) == []
 
 
+HISTORIES = {
+    "bash": (".bash_history", "ls\n#1764000001\n", f"echo {WORD}\n", "#1764000002\nexit\n"),
+    "fish": (
+        ".local/share/fish/fish_history",
+        "- cmd: ls\n  when: 1764000000\n",
+        f"- cmd: echo {WORD}\n  when: 1764000001\n  paths:\n    - x\n",
+        "- cmd: exit\n  when: 1764000002\n",
+    ),
+    "python": (".python_history", "import os\n", f"login(token='{WORD}')\n", "exit()\n"),
+    "node": (".node_repl_history", ".exit\n", f'login("{WORD}")\n', "1 + 1\n"),
+    "psql": (".psql_history", "select 1;\n", f"alter role me password '{WORD}';\n", "\\q\n"),
+    "less": (".lesshst", ".less-history-file:\n.search\n", f'"{WORD}\n', '"other\n'),
+}
+"""A file, and what stands in it before, in and behind the entry concerned."""
+
+
+@pytest.mark.parametrize(("name", "before", "entry", "behind"), HISTORIES.values(), ids=HISTORIES)
+def test_every_history_is_looked_at(
+    console: Console, name: str, before: str, entry: str, behind: str
+) -> None:
+    """H-A7."""
+    file = console.root / "home" / name
+    file.parent.mkdir(parents=True)
+    file.write_text(before + entry + behind)
+
+    console.twg("login", "--token", WORD, status=64)
+
+    assert file.read_text() == before.removesuffix("#1764000001\n") + behind
+
+
 def test_with_json_it_is_told_in_the_document(console: Console, zsh_history: Path) -> None:
     typed(zsh_history, f"twg login --token {WORD}")
 
@@ -112,13 +142,14 @@ def test_an_agents_secret_is_cleaned_up_after_too(console: Console, zsh_history:
     assert WORD not in zsh_history.read_text()
 
 
-def test_so_is_a_variables(console: Console, zsh_history: Path) -> None:
+@pytest.mark.parametrize("value", [WORD, "production"])
+def test_so_is_a_variables(console: Console, zsh_history: Path, value: str) -> None:
     """It was typed, in most cases, and stands there since."""
-    typed(zsh_history, f"export TWG_TOKEN={WORD}")
+    typed(zsh_history, f"export TWG_TOKEN={value}")
 
-    console.twg("login", status=64, TWG_TOKEN=WORD)
+    console.twg("login", status=64, TWG_TOKEN=value)
 
-    assert WORD not in zsh_history.read_text()
+    assert zsh_history.read_text() == f"{ZSH}: 1764000200:0;kubectl -n production get pods\n"
 
 
 def test_what_is_kept_of_it_is_a_fingerprint(console: Console) -> None:

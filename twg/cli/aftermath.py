@@ -127,7 +127,10 @@ def clean_up(wiring: Wiring, error: SecretRefused) -> Aftermath | None:
     Returns:
         What was done; None where there was nothing to do.
     """
-    marks = marks_of(error.values, wiring.argv)
+    words = wiring.argv
+    if error.way == "environment":
+        words = (f"{error.name}={wiring.environ.get(error.name, '')}",)  # as it was set
+    marks = marks_of(error.values, words)
     if not marks and not _were_refused_before(wiring):
         return None
     why = late = f"it took longer than {SECONDS:g} seconds"
