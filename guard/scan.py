@@ -27,6 +27,7 @@ _BLOCK: Final = 1 << 20
 # longer than any secret.
 _OVERLAP: Final = 1 << 16
 _CONTEXT: Final = 256
+_KERNELS: Final = frozenset({"proc", "sys", "dev"})
 _NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0)
 _CLOSE_ON_EXEC: Final = getattr(os, "O_CLOEXEC", 0)
@@ -116,15 +117,24 @@ def _directory(top: Path, spans: Spans) -> Iterator[Scanned]:
     unreadable: list[OSError] = []
     for name, folders, files in os.walk(top, onerror=unreadable.append):
         folder = Path(name)
-        if folder.name == ".git" and "objects" in folders:
-            folders.remove("objects")
-            told = "git's objects are compressed; check out what is to be looked at"
-            yield Scanned(path=folder / "objects", skipped=told)
+        for passed_over in [each for each in folders if _why_not(folder / each)]:
+            folders.remove(passed_over)
+            below = folder / passed_over
+            yield Scanned(path=below, skipped=_why_not(below))
         folders.sort()
         for file in sorted(files):
             if stat.S_ISREG(_mode(folder / file)):
                 yield _file(folder / file, spans)
     yield from (Scanned(path=Path(each.filename), problem=_words(each)) for each in unreadable)
+
+
+def _why_not(folder: Path) -> str | None:
+    """Return why a directory is passed over, or None if it is not."""
+    if folder.name == "objects" and folder.parent.name == ".git":
+        return "git's objects are compressed; check out what is to be looked at"
+    if folder.name in _KERNELS and str(folder.absolute()) == f"/{folder.name}":
+        return "what is there is the kernel's, and some of it has no end"
+    return None
 
 
 def _file(path: Path, spans: Spans, *, follow: bool = False) -> Scanned:

@@ -172,6 +172,23 @@ def test_the_objects_of_git_are_passed_over_and_that_is_told(tmp_path: Path) -> 
     assert found["mine"].matches
 
 
+def test_the_kernels_directories_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of what looks like a file there never ends, or waits for ever."""
+
+    def walk(top: Path, **_: object) -> Iterator[tuple[str, list[str], list[str]]]:
+        folders = ["dev", "home", "proc", "sys"]
+        yield str(top), folders, []
+        assert folders == ["home"]
+        yield f"{top}home", ["proc"], []
+
+    monkeypatch.setattr(os, "walk", walk)
+
+    found = list(scan([Path("/")], SPANS))
+
+    assert [str(each.path) for each in found] == ["/dev", "/proc", "/sys"]
+    assert all(each.skipped for each in found)
+
+
 def test_what_cannot_be_read_is_told_and_the_rest_is_looked_at(tmp_path: Path) -> None:
     file = tmp_path / "here"
     file.write_text(JWT)
