@@ -248,6 +248,25 @@ def test_a_sarif_log_has_what_its_readers_need(console: Console, tmp_path: Path)
     assert JWT not in ended.out
 
 
+def test_a_sarif_log_tells_what_twg_alone_knows(console: Console, home: Path) -> None:
+    console.twg("login", "--token", WORD, status=64)
+    (home / ".bash_history").write_text(f"ls\ntwg login --token {WORD}\n")
+    (home / ".zsh_history").unlink()
+    (home / ".git" / "objects").mkdir(parents=True)
+
+    words = ["guard", "scan", "--history", "--format", "sarif", str(home)]
+    (run,) = json.loads(console.twg(*words, status=3).out)["runs"]
+
+    in_history, in_file = run["results"]
+    assert in_history["locations"][0]["physicalLocation"]["region"] == {"startLine": 2}
+    assert in_file["locations"][0]["physicalLocation"]["region"]["startColumn"] == 19
+    (rule,) = run["tool"]["driver"]["rules"]
+    assert rule["shortDescription"]["text"] == "a secret that twg refused as an argument"
+    (told,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert told["level"] == "note"
+    assert run["invocations"][0]["executionSuccessful"] is True
+
+
 def test_a_sarif_log_of_nothing_is_a_log(console: Console, tmp_path: Path) -> None:
     (tmp_path / "clean").write_text("nothing\n")
 

@@ -109,6 +109,14 @@ def test_whoever_keeps_it_locked_is_not_waited_for_for_ever(
         RefusedSecrets(path).add(["bb"], "jwt")
 
 
+def test_a_lock_that_cannot_be_made_is_told(path: Path) -> None:
+    path.with_name("refused.json.lock").mkdir(parents=True)
+    path.parent.chmod(0o700)
+
+    with pytest.raises(FileUnwritable, match="directory"):
+        RefusedSecrets(path).add(["aa"], "jwt")
+
+
 def test_several_processes_lose_nothing_of_each_other(path: Path) -> None:
     program = (
         "import sys, pathlib; from guard.refused import RefusedSecrets\n"

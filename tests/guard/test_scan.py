@@ -114,6 +114,22 @@ def test_a_stream_that_comes_bit_by_bit_is_one_text() -> None:
     assert scanned.matches == (Match(line=2, column=1, kind="jwt"),)
 
 
+def test_what_breaks_off_is_told_with_what_was_found_before() -> None:
+    class Broken:
+        def __init__(self) -> None:
+            self.pieces = [f"{JWT}\n".encode() + b"-" * 100_000]
+
+        def read(self, _size: int) -> bytes:
+            if not self.pieces:
+                raise OSError(5, "Input/output error")
+            return self.pieces.pop()
+
+    scanned = scan_stream(Broken(), Path("x"), SPANS)
+
+    assert scanned.problem == "input/output error"
+    assert scanned.matches == (Match(line=1, column=1, kind="jwt"),)
+
+
 def test_of_one_file_a_bounded_number_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scanning, "MOST", 3)
 
