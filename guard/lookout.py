@@ -11,8 +11,10 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from guard.errors import SecretRefused
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from guard.secret import Secret
 
@@ -22,6 +24,10 @@ SHORTEST: Final = 8
 LONGEST: Final = 4096
 """Longer ones are not."""
 
+REFUSED: Final = "refused-secret"
+"""The kind of what is refused for the name of its option alone."""
+
+_SOME_SECRET: Final = frozenset({REFUSED, "named-secret"})
 _SHORTEST_IN_FILES: Final = 16
 _MOST_JOINED: Final = 8
 _MOST_REMEMBERED: Final = 1 << 17
@@ -36,12 +42,18 @@ _PIECE: Final = re.compile(
     re.DOTALL,
 )
 _QUOTE: Final = re.compile(r"""["'\\]""")
+# Most commands have no such word, and to look at one closely takes a while.
+_NAMED: Final = re.compile(
+    r"(?i:token|secret|pass|key|pwd|pat|credential|auth|cookie)|\s-[tpkuH]|[?&;#]\w+="
+)
+_EXPANSION: Final = re.compile(r"\$\{[^}]*\}|\$\([^)]*\)|\$\w+|`[^`]*`")
+_ENDS: Final = frozenset({";", "&&", "||", "|", "&"})
 _CUT: Final = re.compile(r"""[\s=:@/&?,;#()\[\]{}<>|"'`\\]""")
 _LONG_WORD: Final = re.compile(r"[A-Za-z0-9+/_.~=%:@-]{16,4096}+")
 _DIGIT: Final = re.compile(r"[0-9]")
 # At least eight characters, a digit and a letter among them; neither a path nor an address.
 _TELLING: Final = re.compile(
-    r"(?!~|\.{0,2}/|[A-Za-z]:\\|https?://)(?=\D*\d)(?=[\d\W_]*[^\d\W_])\S{8,}+"
+    r"(?!~|\.{0,2}/|[A-Za-z]:\\|https?://)(?=[^0-9]*[0-9])(?=[\d\W_]*[^\d\W_])\S{8,}+"
 )
 
 
@@ -54,6 +66,7 @@ class Lookout:
         fingerprints: Secrets known by their fingerprint alone, and the kind.
         phrases: The same of what `marks_of` returns of ordinary words.
         fingerprint: Makes a fingerprint.
+        programs: Programs whose commands are looked at as `guard.intake` would do.
     """
 
     def __init__(
@@ -64,6 +77,7 @@ class Lookout:
         fingerprints: Mapping[str, str] | None = None,
         phrases: Mapping[str, str] | None = None,
         fingerprint: Callable[[str], str] | None = None,
+        programs: Collection[str] = (),
     ) -> None:
         self._shapes = shapes
         texts = texts or {}
@@ -73,16 +87,19 @@ class Lookout:
         self._fingerprints = dict(fingerprints or {})
         self._phrases = dict(phrases or {})
         self._fingerprint = fingerprint
+        self._programs = programs
         self._innocent: set[str] = set()
 
     def __call__(self, text: str) -> set[str]:
         """Return the kinds of secrets in `text`."""
         found = {kind for secret, kind in self._telling.items() if secret in text}
         found.update(self._phrases_in(text))
+        if any(program in text for program in self._programs) and _NAMED.search(text):
+            found.update(self._refused_in(text))
         # Quotes may stand in the middle of what is at hand.
         if self._fingerprints or (self._telling and _QUOTE.search(text)):
             found.update(self._words_in(text))
-        return found | {kind for _, _, kind in self._shaped(text)}
+        return _plainest(found | {kind for _, _, kind in self._shaped(text)})
 
     def spans(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Yield start, end and kind of each secret in a file's `text`, in order, none overlapping.
@@ -149,6 +166,20 @@ class Lookout:
                 else:
                     self._remember(phrase)
 
+    def _refused_in(self, text: str) -> Iterator[str]:
+        """Yield what would be refused of a command, which may have been typed elsewhere."""
+        from guard.intake import refuse_arguments  # noqa: PLC0415 - only for such commands
+
+        # What a shell puts there by itself is not in its history.
+        words = list(words_of(_EXPANSION.sub("$", text)))
+        for at, word in enumerate(words, start=1):
+            if word.rpartition("/")[2] in self._programs:
+                try:
+                    refuse_arguments(_one_command(words[at:]))
+                except SecretRefused as error:
+                    for value in error.values:
+                        yield REFUSED if value.kind == "secret" else value.kind
+
     def _remember(self, text: str) -> None:
         if len(self._innocent) < _MOST_REMEMBERED:
             self._innocent.add(text)
@@ -206,6 +237,24 @@ def _surroundings(value: str, argv: Sequence[str]) -> Iterator[str]:
             yield from pairs
         elif value in _parts(word):
             yield word
+
+
+def _plainest(kinds: set[str]) -> set[str]:
+    """Return `kinds` without those that only say that it is some secret, if others say more."""
+    plain = kinds - _SOME_SECRET
+    return plain or (kinds & {REFUSED}) or kinds
+
+
+def _one_command(words: Iterable[str]) -> list[str]:
+    """Return the words up to where a shell begins another command."""
+    command = []
+    for word in words:
+        if word in _ENDS:
+            break
+        command.append(word.removesuffix(";"))
+        if word.endswith(";"):
+            break
+    return command
 
 
 def _parts(word: str) -> Iterator[str]:

@@ -122,6 +122,20 @@ def test_what_was_issued_is_found_without_opening_the_store(console: Console, ho
     assert console.records("store.opened") == []
 
 
+def test_a_command_of_ours_is_found_though_it_was_refused_elsewhere(
+    console: Console, home: Path
+) -> None:
+    (home / ".bash_history").write_text("ls\ntwg login --token opensesame\n")
+    (home / ".zsh_history").write_text(": 1764000100:0;twg login --token opensesame\n")
+
+    ended = console.twg("guard", "scan", "--history", "-o", "json", status=3)
+
+    assert [place[1:] for place in findings(ended.document)] == [
+        (2, None, "refused-secret"),
+        (1, None, "refused-secret"),
+    ]
+
+
 def test_without_a_path_it_looks_below_the_current_directory(
     console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

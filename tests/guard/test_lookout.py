@@ -131,6 +131,37 @@ def test_words_paths_and_addresses_tell_nothing_by_themselves(word: str) -> None
     assert not is_telling(word)
 
 
+REFUSABLE = {
+    "twg login --token opensesame": {"refused-secret"},
+    "cd x && ~/bin/twg login --password=opensesame; ls": {"refused-secret"},
+    f"twg api jira /x -H 'Cookie: a={JWT}'": {"jwt"},
+    f"twg api jira {JWT} | jq .key": {"jwt"},
+    "twg login; echo --token opensesame": set(),
+    "twg login && mysql --password opensesame": set(),
+    "echo --token opensesame": set(),
+    "twg login --token": set(),
+    "twg login --token $TOKEN --profile work": set(),
+    "twg login --token=${TOKEN} --password `pass show x` --pat $(pass show y)": set(),
+    "twg auth site key.example.com": set(),
+    "git commit -m 'twg: keep the key ring'": set(),
+}
+
+
+@pytest.mark.parametrize(("entry", "kinds"), REFUSABLE.items(), ids=REFUSABLE)
+def test_a_command_is_looked_at_as_if_it_were_run(entry: str, kinds: set[str]) -> None:
+    """It may have been run elsewhere, or before there was anything to refuse it."""
+    assert Lookout(programs=["twg"])(entry) == kinds
+
+
+def test_of_several_kinds_the_one_that_says_most_is_told() -> None:
+    known = {fingerprint(SECRET): "access-token"}
+    look = Lookout(shapes=True, fingerprints=known, fingerprint=fingerprint, programs=["twg"])
+
+    assert look(f"twg login --token={SECRET}") == {"access-token"}
+    assert look("twg login --token=0pen-Sesame") == {"refused-secret"}
+    assert look("export API_TOKEN=0pen-Sesame-x9") == {"named-secret"}
+
+
 def test_what_looks_like_a_secret_is_found_where_that_is_wanted() -> None:
     assert Lookout(shapes=True)(f"echo {JWT}") == {"jwt"}
     assert Lookout()(f"echo {JWT}") == set()

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from guard import agents
 from guard.errors import GuardError
-from guard.lookout import Lookout, is_telling, marks_of
-from twg.cli.leaks import REFUSED, Patience, TimeIsUp, lookout_for_refused, record_removal
+from guard.lookout import REFUSED, Lookout, is_telling, marks_of
+from twg.cli.leaks import Patience, TimeIsUp, lookout_for_refused, record_removal
 from twg.errors import TwgError
 
 if TYPE_CHECKING:

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-REFUSED: Final = "refused-secret"
-"""The kind of what was refused for its option's name alone."""
+_PROGRAMS: Final = frozenset({"twg"})
 
 
 def lookout_for_refused(wiring: Wiring) -> Lookout | None:
@@ -50,7 +49,7 @@ async def lookout_for_all(wiring: Wiring) -> Lookout:
     except GuardError as error:
         wiring.output.warn(f"only what looks like a secret is looked for: {error}")
         words, phrases = {}, {}
-    return _lookout(wiring, shapes=True, fingerprints=words, phrases=phrases)
+    return _lookout(wiring, shapes=True, fingerprints=words, phrases=phrases, programs=_PROGRAMS)
 
 
 async def find(wiring: Wiring, look: Look) -> tuple[list[Finding], dict[Path, GuardError]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from guard.lookout import REFUSED
 from guard.shapes import SHAPES
 from twg import __version__
-from twg.cli.leaks import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
