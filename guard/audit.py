@@ -52,6 +52,8 @@ _PATIENCE: Final = 30.0
 _BETWEEN: Final = "\n\x1e\n"
 _MOST_SAID: Final = 256
 _MOST_OWED: Final = 1000
+# Some tens of thousands of records.
+_NEWEST: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -406,6 +408,37 @@ def verify(path: Path, key: bytes) -> int:
     if head.seq > last.seq:
         raise AuditBroken(path, f"records {last.seq + 1} to {head.seq} were cut off its end")
     return last.seq
+
+
+def fingerprints_in(path: Path) -> dict[str, str]:
+    """Return the fingerprints in the newest part of the record, each with its secret's kind.
+
+    Of secrets that were entered or issued: what was refused may have been an ordinary word.
+
+    Raises:
+        UnsafeFile: Others have access to the log, or something else stands in its place.
+        AuditBroken: It cannot be read.
+    """
+    if not check_private_file(path):
+        return {}
+    with _at_the_edge(path), opened(path, os.O_RDONLY) as log:
+        size = os.fstat(log).st_size
+        os.lseek(log, max(0, size - _NEWEST), os.SEEK_SET)
+        lines = list(lines_of(log, min(size, _NEWEST)))
+    return dict(subject for line in lines if (subject := _known_by(line)) is not None)
+
+
+def _known_by(line: bytes) -> tuple[str, str] | None:
+    """Return the fingerprint and the kind of the secret that a record is about."""
+    import json  # noqa: PLC0415 - has been imported, to record what is looked at here
+
+    try:
+        record = json.loads(line)
+        if record["event"] == "secret.refused":
+            return None
+        return str(record["secret"]["fingerprint"]), str(record["secret"]["kind"])
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return None
 
 
 def _lock_of(path: Path) -> Path:

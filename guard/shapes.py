@@ -303,7 +303,8 @@ def _is_pair(match: re.Match[str]) -> bool:
     begun = _compiled(r"[A-Za-z0-9_.-]*$").search(before)
     name = (begun.group() if begun else "") + match["name"]
     value = match["secret"].rstrip(").:;,!]}")
-    named = not name.endswith(value) and names_secret(name)
+    # A word of the name itself tells nothing that the name does not.
+    named = value.lower() not in name.lower() and names_secret(name)
     if len(value) < _SHORTEST or not named or _is_placeholder(value):
         return False
     # Prose and code put blanks or a colon there too; then only a value with a digit is believed.

@@ -52,6 +52,7 @@ MAY_IMPORT = {
 
 REVEALS = {
     "guard/audit.py": 1,  # its fingerprint, for the record
+    "guard/lookout.py": 1,  # what was refused is looked for in histories
     "twg/http.py": 1,  # to the wire, to pinned origins
     "twg/oauth/authorization_code.py": 1,  # a pasted redirect is taken apart
     "twg/oauth/token.py": 1,  # a client's secret is encoded for Basic authentication
@@ -88,7 +89,7 @@ POSIX_ONLY = {"fcntl", "termios", "tty", "pty", "resource", "pwd", "grp"}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "lib", "base"}
 
 # Raised and caught within one module or package, where the callers branch on it.
-INTERNAL_ERRORS = {"BadBody", "GraphqlError", "JqlError", "Malformed"}
+INTERNAL_ERRORS = {"BadBody", "GraphqlError", "JqlError", "Malformed", "TimeIsUp"}
 
 
 class Import(NamedTuple):

@@ -55,6 +55,7 @@ def test_all_is_well_after_a_sign_in(healthy: Console) -> None:
         "key": "note",  # in a file
         "audit": "ok",
         "environment": "ok",
+        "history": "ok",
         "agent": "ok",
         "provider": "ok",
         "sign-in": "ok",
@@ -77,6 +78,7 @@ def test_before_the_first_sign_in_nothing_is_wrong(console: Console) -> None:
         "store": "note",
         "audit": "note",
         "environment": "ok",
+        "history": "ok",
         "agent": "ok",
         "sign-in": "note",
         "admin": "note",

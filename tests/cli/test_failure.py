@@ -47,6 +47,7 @@ ERRORS: list[tuple[BaseException, str, int, bool]] = [
     (errors.SignInRefused("x"), "AUTH_REQUIRED", 77, PERSON),
     (errors.AdminKeyRequired("org"), "AUTH_REQUIRED", 77, PERSON),
     (errors.AdminKeyRefused("org", "x"), "SECRET_REJECTED", 65, PERSON),
+    (errors.TokenRefused("h", "x", "y"), "SECRET_REJECTED", 65, PERSON),
     (errors.AdminKeyExpired("org", "x"), "AUTH_EXPIRED", 77, PERSON),
     (errors.AuthExpired("default", "x"), "AUTH_EXPIRED", 77, PERSON),
     (errors.AuthRevoked("default", "x"), "AUTH_REVOKED", 77, PERSON),

@@ -21,7 +21,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from guard import audit
-from guard.audit import LONGEST_REASON, Actor, AuditLog, load_or_create_key, verify
+from guard.audit import (
+    LONGEST_REASON,
+    Actor,
+    AuditLog,
+    fingerprints_in,
+    load_or_create_key,
+    verify,
+)
 from guard.errors import AuditBroken, AuditBusy, FileUnwritable, UnsafeFile
 from guard.scrub import Scrubber
 from guard.secret import Secret
@@ -258,6 +265,38 @@ def test_what_is_not_known_is_not_there(path: Path) -> None:
 def test_a_secret_that_is_not_at_hand_is_named_by_its_kind(path: Path) -> None:
     log_at(path).record("secret.refused", kind="an Atlassian API token", outcome="refused")
     assert records(path)[0]["secret"] == {"kind": "an Atlassian API token"}
+
+
+def test_the_record_knows_the_fingerprints_of_what_was_entered_and_issued(path: Path) -> None:
+    """Not of what was refused, which may be a word that stands anywhere."""
+    log = log_at(path)
+    log.record("secret.entered", secret=Secret(TOKEN, "api-token"))
+    log.record("token.issued", secret=Secret(f"{TOKEN}2", "access-token"))
+    log.record("secret.refused", secret=Secret("production", "secret"))
+    log.record("store.opened")
+    with path.open("ab") as file:
+        file.write(b"[]\n{}\nno record\n")
+
+    assert fingerprints_in(path) == {
+        log.fingerprint(TOKEN): "api-token",
+        log.fingerprint(f"{TOKEN}2"): "access-token",
+    }
+
+
+def test_of_a_long_record_the_newest_part_is_looked_at(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = log_at(path)
+    log.record("secret.entered", secret=Secret(f"{TOKEN}1", "api-token"))
+    log.record("secret.entered", secret=Secret(f"{TOKEN}2", "api-token"))
+    monkeypatch.setattr(audit, "_NEWEST", path.stat().st_size - 10)
+
+    assert fingerprints_in(path) == {log.fingerprint(f"{TOKEN}2"): "api-token"}
+
+
+def test_where_nothing_is_recorded_no_fingerprint_is_known(path: Path) -> None:
+    assert fingerprints_in(path) == {}
+    assert not path.parent.exists()
 
 
 def test_the_fingerprint_tells_secrets_apart_to_those_who_have_the_key(path: Path) -> None:

@@ -6,9 +6,11 @@ import platform
 import stat
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+import anyio
 import asyncclick as click
 from anyio import to_thread
 
@@ -20,9 +22,10 @@ from twg.cli.sign_ins import protection_in_words, why_no_keyring
 from twg.errors import PartialFailure, TokenRefused, TwgError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
+    from twg.cli.findings import Found
     from twg.cli.wiring import Wiring
     from twg.http import Http
     from twg.vault import Credential
@@ -34,6 +37,7 @@ _OLDEST_PYTHON: Final = (3, 11)
 _SKEW_SECONDS: Final = 60.0
 _OTHERS: Final = 0o077
 _SOON_SECONDS: Final = 30 * 86_400.0
+_HISTORY_SECONDS: Final = 10.0
 
 # Variables that make other programs read certificates, write keys or go through proxies; twg obeys
 # none of them, but whoever set them may wonder.
@@ -117,6 +121,7 @@ async def _checks(wiring: Wiring, *, offline: bool) -> AsyncIterator[Check]:
         yield check
     yield await to_thread.run_sync(_audit, wiring)
     yield _variables(wiring)
+    yield await _histories(wiring)
     yield _agent(wiring)
     async for check in _sign_in(wiring, offline=offline):
         yield check
@@ -185,6 +190,39 @@ def _variables(wiring: Wiring) -> Check:
         return Check(name="environment", status="ok", detail="nothing that twg has to ignore")
     return Check(
         name="environment", status="note", detail=f"set, but not obeyed: {', '.join(found)}"
+    )
+
+
+async def _histories(wiring: Wiring) -> Check:
+    """Look whether histories hold a secret; what was refused may have been written back."""
+    from twg.cli import leaks  # noqa: PLC0415 - its parts are light, but only used here
+    from twg.cli.findings import in_history  # noqa: PLC0415 - likewise
+
+    with anyio.move_on_after(_HISTORY_SECONDS):
+        found, unreadable = await leaks.find(wiring, await leaks.lookout_for_all(wiring))
+        if found:
+            told = _by_file(wiring, [in_history(each) for each in found])
+            fix = "Run `twg guard scrub-history`, and revoke what it shows."
+            return Check(name="history", status="failed", detail=told, fix=fix)
+        if unreadable:
+            return _failure("history", next(iter(unreadable.values())))
+        return Check(name="history", status="ok", detail="no secret in what shells remember")
+    return Check(
+        name="history",
+        status="note",
+        detail=f"there is more of it than can be looked at in {_HISTORY_SECONDS:g} seconds",
+        fix="Run `twg guard scan --history`.",
+    )
+
+
+def _by_file(wiring: Wiring, found: Sequence[Found]) -> str:
+    """Return how many secrets of which kind are in which file."""
+    kinds: dict[Path, Counter[str]] = {}
+    for each in found:
+        kinds.setdefault(each.path, Counter())[each.kind] += 1
+    return "; ".join(
+        f"{wiring.shown(path)}: {', '.join(f'{count} {kind}' for kind, count in counts.items())}"
+        for path, counts in kinds.items()
     )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
     from twg.cli.command import Group
+    from twg.cli.failure import Failure
 
 COMMANDS: Final = {
     "login": ("twg.cli.login:login", "Sign in."),
@@ -32,6 +33,7 @@ COMMANDS: Final = {
     "api": ("twg.cli.api:api", "Call an API with the stored sign-in."),
     "admin": ("twg.cli.admin:admin", "Keep organizations' Admin API keys."),
     "doctor": ("twg.cli.doctor:doctor", "Check this installation, a line a check."),
+    "guard": ("twg.cli.guard:guard", "Find secrets where none belongs, and remove them."),
     "upkeep": ("twg.cli.upkeep:upkeep", "Have sign-ins renewed by a schedule."),
     "provider": ("twg.cli.provider:provider", "Add and remove OAuth servers to sign in at."),
     "sandbox": ("twg.cli.sandbox:sandbox", "Run a local Atlassian to try things on."),
@@ -166,7 +168,11 @@ def _while_somebody_reads() -> Iterator[None]:
         yield
     except BrokenPipeError:
         # The rest of the output has nowhere to go, and Python would try to write it at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except BrokenPipeError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 async def _invoke(wiring: Wiring) -> int:
@@ -235,8 +241,29 @@ def _fail(wiring: Wiring, error: BaseException) -> int:
     with _while_somebody_reads():
         if wiring.options.verbose:
             _show_traceback(wiring, error)
-        wiring.output.failure(failure, data=getattr(error, "data", None))
+        if not isinstance(error, SecretRefused):
+            wiring.output.failure(failure, data=getattr(error, "data", None))
+    if isinstance(error, SecretRefused):
+        _report_refusal(wiring, error, failure)
     return failure.exit_status
+
+
+def _report_refusal(wiring: Wiring, error: SecretRefused, failure: Failure) -> None:
+    """Say that a secret was refused, and clean up after it."""
+    from twg.cli.aftermath import clean_up  # noqa: PLC0415 - only where there was a secret
+
+    if wiring.output.mode == "json":
+        done = clean_up(wiring, error)
+        with _while_somebody_reads():
+            wiring.output.failure(failure, data=done and {"history": done.as_dict()})
+        return
+    # Said first, for histories may take a while.
+    with _while_somebody_reads():
+        wiring.output.failure(failure)
+    done = clean_up(wiring, error)
+    with _while_somebody_reads():
+        for line in done.lines(wiring) if done else ():
+            wiring.output.say(f"  {line}")
 
 
 def _show_traceback(wiring: Wiring, error: BaseException) -> None:

@@ -109,7 +109,8 @@ class Output:
                 document["data"] = data
             self._document(document)
             return
-        if data is not None and not failure.failures:
+        # What worked in part has printed what there is, or it is listed below.
+        if data is not None and failure.code != "PARTIAL" and not failure.failures:
             self.value(data)
         self._write(self._stderr, f"twg: {failure.message.rstrip('.')}")
         for name, why in failure.failures.items():

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from guard.agents import Agent
     from guard.audit import AuditLog
     from guard.custody import Custody
+    from guard.history import Histories
     from guard.prompt import HiddenPrompt, VisiblePrompt
+    from guard.refused import RefusedSecrets
     from guard.scrub import Scrubber
     from guard.secret import Secret
     from twg.auth.signin import Narrator, SignIn
@@ -181,6 +183,27 @@ class Wiring:
             scrubber=self.scrubber,
             warn=self.output.warn,
         )
+
+    @cached_property
+    def refused(self) -> RefusedSecrets:
+        """The secrets that were refused here before."""
+        from guard.refused import RefusedSecrets  # noqa: PLC0415 - only to look for them
+
+        return RefusedSecrets(self.settings.state_dir / "refused.json")
+
+    @cached_property
+    def histories(self) -> Histories:
+        """What shells and other programs remember of what was typed."""
+        from guard.history import Histories  # noqa: PLC0415 - only to look into them
+
+        return Histories(environ=self.environ, home=self.home)
+
+    @cached_property
+    def home(self) -> Path:
+        """The person's home directory."""
+        from pathlib import Path  # noqa: PLC0415 - its import is not free
+
+        return Path(self.environ.get("HOME") or Path.home())
 
     @cached_property
     def trace(self) -> str:
