@@ -121,7 +121,7 @@ class Index:
                 yield Found(*reading.source(start, end), value)
         hits = self._hits(skeleton(text))
         if hits:
-            letters = [*_letters(text)]
+            letters = [at for at, character in enumerate(text) if character in _LETTERS]
             for at, entry in hits:
                 span = _compared(entry, text, letters[at])
                 if span is not None:

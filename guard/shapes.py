@@ -380,7 +380,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         r"(?:\.[A-Za-z0-9_-]+){0,2}",
         example="eyJhbGciOiJub25lIn0.eyJleGFtcGxlIjoxfQ.ZXhhbXBsZS1leGFtcGxl",
         source="RFC 7519 section 3, RFC 7516 section 3.1",
-        sketch="eyJ[A-Za-z0-9_-]{6}",
+        sketch=r"(?:[^A-Za-z0-9_-]|\\[nrt])eyJ[A-Za-z0-9_-]{6}",
     ),
     Shape(
         name="a private key",
