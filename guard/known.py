@@ -85,7 +85,7 @@ class _Entry(NamedTuple):
 class Index:
     """Known values, to be found by eight of their letters and digits.
 
-    A value costs about a kilobyte here, however long it is, and some thirty microseconds once.
+    A value costs about a kilobyte and a half here, however long it is, and forty microseconds once.
     """
 
     def __init__(self) -> None:

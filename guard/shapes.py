@@ -126,12 +126,17 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
+@cache
+def _hints() -> tuple[tuple[str, int], ...]:
+    return tuple((hint, nth) for nth, shape in enumerate(SHAPES) for hint in shape.hints)
+
+
 def _found(text: str, *, bare: bool = False) -> Iterator[tuple[Shape, re.Match[str]]]:
     # Looking for the hints is a hundred times faster than the pattern, and most texts have none.
     lower = text.lower()
-    for shape in SHAPES:
-        hinted = not shape.hints or any(hint in lower for hint in shape.hints)
-        if hinted and (shape.bare or not bare):
+    hinted = {nth for hint, nth in _hints() if hint in lower}
+    for nth, shape in enumerate(SHAPES):
+        if (nth in hinted or not shape.hints) and (shape.bare or not bare):
             for match in shape.matches(text, lower):
                 yield shape, match
 

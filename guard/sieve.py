@@ -90,17 +90,17 @@ class Sieve:
 
     def _places(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Yield a stretch around each place; those within the last one are passed over."""
-        at = seen = end = 0
+        at = seen = 0
         while (match := self._pattern.search(data, at)) is not None:
             start, last = match.span()
-            reach = _BEHIND if last < end else self._wanted(data, start, last, seen)
-            if last >= end and reach:
+            if reach := self._wanted(data, start, last, seen):
                 left, end = _in_lines(data, start - min(reach, self._around), last + reach)
                 yield left, end
-            if not reach and start >= seen:
-                seen = start + _BEHIND - _BEFORE
-            # What begins within what was none, or is none, may be one.
-            at = max(start + 1, last if reach else last - _CLOSE)
+                at = max(last, end - _CLOSE)
+            else:
+                seen = max(seen, start + _BEHIND - _BEFORE)
+                # What begins within what was none may be one.
+                at = max(start + 1, last - _CLOSE)
 
     def _wanted(self, data: bytes, start: int, last: int, seen: int) -> int:
         """Return how far around a place to look; zero if it is none after all.
