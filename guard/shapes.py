@@ -291,9 +291,17 @@ def _is_login(match: re.Match[str]) -> bool:
     return decoded.isprintable() and ":" in decoded[:-1]
 
 
+# Twelve printable characters; hardly anything that is not base64 of a text looks so.
+_TEXT_IN_BASE64: Final = (
+    "(?:[I-Za-f][C-HS-Xi-nyz0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]){4}"
+)
+
+
 def _is_email_login(match: re.Match[str]) -> bool:
     pattern = r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}:[!-~]{6}"
     run = match["secret"].rstrip("=")
+    if not _compiled(_TEXT_IN_BASE64).search(run):
+        return False
     starts = range(4 if "/" in run else 1)  # a path may be glued to its front
     decoded = (_unbase64(run[start:]) for start in starts)
     return any("@" in text and _compiled(pattern).search(text) for text in decoded)

@@ -64,11 +64,13 @@ class Sieve:
 
     def __init__(self, index: Index | None) -> None:
         self._index = index
-        known = [] if index is None else [*index.stretches()]
-        # Of very many only the values themselves are looked for: what they are encoded in shows.
-        few = len(known) <= _FEW * 8
-        anchors = (_anchor(parts, gaps=few and plain) for parts, plain in known if few or plain)
-        self._pattern = _pattern("|".join(("|".join(_sketches()), *_DISGUISED, *anchors)))
+        # A pattern for very many would take seconds to make, and again for each that is learnt.
+        self._many = index is not None and len(index) > _FEW
+        if index is None or self._many:
+            self._pattern = _common()
+        else:
+            anchors = (_anchor(parts, gaps=plain) for parts, plain in index.stretches())
+            self._pattern = _pattern("|".join((*_sketches(), *_DISGUISED, *anchors)))
         longest = 0 if index is None else index.longest
         self.reach = max(_SHORTEST_REACH, 8 * longest)
         self._around = max(_BEHIND, 3 * longest)
@@ -78,8 +80,11 @@ class Sieve:
         if self._pattern is None:
             yield 0, len(data)
             return
+        places = self._places(data)
+        if self._many:
+            places = iter(sorted([*places, *self._known(data)]))
         start = end = 0
-        for left, right in self._places(data):
+        for left, right in places:
             if left > end:
                 if end:
                     yield start, end
@@ -101,6 +106,12 @@ class Sieve:
                 seen = max(seen, start + _BEHIND - _BEFORE)
                 # What begins within what was none may be one.
                 at = max(start + 1, last - _CLOSE)
+
+    def _known(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Yield a stretch around each place where the index, asked for each letter, has a hit."""
+        if self._index is not None:
+            for at in self._index.places(data):
+                yield _in_lines(data, at - self._around, at + self._around)
 
     def _wanted(self, data: bytes, start: int, last: int, seen: int) -> int:
         """Return how far around a place to look; zero if it is none after all.
@@ -186,6 +197,12 @@ def _looks() -> re.Pattern[bytes]:
 @cache
 def _encoded() -> re.Pattern[bytes]:
     return re.compile(f"{_TEXT_IN_BASE64}|{_TEXT_IN_HEX}".encode("latin-1"))
+
+
+@cache
+def _common() -> Any:
+    """Return the pattern for what looks like a secret; it is made once."""
+    return _pattern("|".join((*_sketches(), *_DISGUISED)))
 
 
 def _pattern(pattern: str) -> Any:
