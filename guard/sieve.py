@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _KEY: Final = 20 << 10
 _SHORTEST_REACH: Final = 4096
 _MOST_MEMORY: Final = 256 << 20
-_BEFORE: Final = 192
+_BEFORE: Final = 128
 _BEHIND: Final = 768
 _LINE: Final = 1024
 _CLOSE: Final = 64
@@ -73,7 +73,7 @@ class Sieve:
             self._pattern = _pattern("|".join((*_sketches(), *_DISGUISED, *anchors)))
         longest = 0 if index is None else index.longest
         self.reach = max(_SHORTEST_REACH, 8 * longest)
-        self._around = max(_BEHIND, 3 * longest)
+        self._around = 2 * longest + _CLOSE
 
     def regions(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Yield the stretches of `data` to look at, in order, none overlapping."""
@@ -99,7 +99,7 @@ class Sieve:
         while (match := self._pattern.search(data, at)) is not None:
             start, last = match.span()
             if reach := self._wanted(data, start, last, seen):
-                left, end = _in_lines(data, start - min(reach, self._around), last + reach)
+                left, end = _in_lines(data, start - max(_BEFORE, self._around), last + reach)
                 yield left, end
                 at = max(last, end - _CLOSE)
             else:
@@ -133,8 +133,9 @@ class Sieve:
 
         # Of a web token the second dot may be far away.
         behind = _KEY if b"eyJ" in stretch else _BEHIND
-        window = data[max(0, start - _CLOSE) : start + behind].decode("latin-1")
-        return behind if any(find(window)) else 0
+        begin = max(0, start - _CLOSE)
+        ends = [end for _, end, _ in find(data[begin : start + behind].decode("latin-1"))]
+        return max(_CLOSE, begin + ends[-1] + _CLOSE - last) if ends else 0
 
 
 def _in_lines(data: bytes, left: int, right: int) -> tuple[int, int]:

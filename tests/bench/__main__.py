@@ -164,10 +164,10 @@ def scrubbing(peers: Peers) -> str:
     """Taking the secrets out of a log."""
     words = (
         "64 MiB of ordinary log on one core, a secret and something that looks like one in each "
-        "megabyte; slow ones get less of it. RE2 builds its automaton as it meets new text, so the "
-        "first pass is slower. Of the 32 ways to write a secret in `tests/guard/transforms.py` "
-        "twg sees all, split over any two chunks too; `python -m tests.guard.transforms` lists "
-        "those and more, with what it misses."
+        "megabyte; slow ones get less of it. Libraries by processor time, programs by the clock. "
+        "RE2 builds its automaton as it meets new text, so the first pass is slower. Of the 32 "
+        "ways to write a secret in `tests/guard/transforms.py` twg sees all, split over any two "
+        "chunks too; `python -m tests.guard.transforms` lists those and more, with what it misses."
     )
     heads = ("redactor", "MB/s", "looks for")
     return section("Redaction", words, heads, redaction.rows(peers))
