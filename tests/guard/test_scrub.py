@@ -229,7 +229,7 @@ def test_a_mark_may_show_a_fingerprint_and_stays_as_it_is() -> None:
     scrubber.learn(TOKEN, "access-token")
     scrubber.learn("another-value", "access-token")
     shown = scrubber.text(f"{TOKEN} another-value")
-    assert shown == "‹redacted:access-token:0018› ‹redacted:access-token:000d›"
+    assert shown == "‹redacted:access-token#0018› ‹redacted:access-token#000d›"
     assert scrubber.text(shown) == shown
     assert scrubber.text(json.dumps(shown)) == json.dumps(shown)
 
