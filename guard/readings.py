@@ -22,7 +22,8 @@ _PRINTABLE: Final = bytes([0, 9, 10, 13, *range(0x20, 0x7F)])
 _SIGNS: Final = ("%", "\\", "&", "\x1b", "=\n", "=\r\n", "=3D", "=2")
 _ANSI: Final = r"\x1b(?:\[[0-9;:?]{0,32}[ -/]?[@-~]|\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)|[@-Z\\-_])"
 _ESCAPE: Final = (
-    r"(?:%|\\+x)([0-9A-Fa-f]{2})"
+    r"((?:%[0-9A-Fa-f]{2}){2,}+|(?:\\x[0-9A-Fa-f]{2}){2,}+|(?:\\u00[0-9A-Fa-f]{2}){2,}+)"
+    r"|(?:%|\\+x)([0-9A-Fa-f]{2})"
     r"|\\+[uU]\{?(?:0000)?([0-9A-Fa-f]{4})\}?"
     r"|&#[xX]0{0,8}([0-9A-Fa-f]{1,6});?|=([0-9A-F]{2})"
     r"|&#0{0,8}([0-9]{1,7});?"
@@ -30,10 +31,10 @@ _ESCAPE: Final = (
     r"|&(amp|lt|gt|quot|apos|nbsp);"
     rf"|(\\+[nrtabfv](?![a-z]{{12}})|\\+e(?=\[)|=\r?\n|{_ANSI})"
 )
-_HEX_GROUPS: Final = 4
-_DECIMAL: Final = 5
-_OCTAL: Final = 6
-_NAMED: Final = 7
+_ROW: Final = 1
+_DECIMAL: Final = 6
+_OCTAL: Final = 7
+_NAMED: Final = 8
 _ENTITIES: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "nbsp": " "}
 _BASE32_DIGITS: Final = str.maketrans(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHIJKLMNOPQRSTUV"
@@ -89,12 +90,13 @@ class Reading:
         done = 0
         for escape in _compiled(_ESCAPE).finditer(text):
             start, end = escape.span()
-            parts += [text[done:start], _character(escape)]
+            parts += [text[done:start], _characters(escape)]
             starts.extend(range(done, start))
             ends.extend(range(done + 1, start + 1))
             if parts[-1]:
-                starts.append(start)
-                ends.append(end)
+                step = (end - start) // len(parts[-1])
+                starts.extend(range(start, end, step))
+                ends.extend(range(start + step, end + step, step))
             done = end
         if not done:
             return None
@@ -111,20 +113,25 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-def _character(escape: re.Match[str]) -> str:
+def _characters(escape: re.Match[str]) -> str:
+    """Return what an escape, or a row of escapes of one kind, stands for."""
     group = escape.lastindex or 0
     digits = escape[group]
-    if group <= _HEX_GROUPS:
-        return _chr(int(digits, 16), escape)
-    if group == _DECIMAL:
-        return _chr(int(digits), escape)
+    if group == _ROW:
+        for lead in ("%", "\\x", "\\u00"):
+            digits = digits.replace(lead, "")
+        return bytes.fromhex(digits).decode("latin-1")
+    if group <= _DECIMAL:
+        return _chr(int(digits, 10 if group == _DECIMAL else 16), escape)
     if group == _OCTAL:
         return chr(int(digits, 8))
-    if group == _NAMED:
-        return _ENTITIES[digits]
-    if digits.endswith("e"):
+    return _ENTITIES[digits] if group == _NAMED else _control(digits)
+
+
+def _control(escape: str) -> str:
+    if escape.endswith("e"):
         return "\x1b"  # with the bracket behind it, a colour's beginning
-    return "" if digits[0] == "\x1b" else " "
+    return "" if escape[0] == "\x1b" else " "
 
 
 def _chr(code: int, escape: re.Match[str]) -> str:
@@ -241,14 +248,16 @@ def _is_readable(data: bytes) -> bool:
     return len(data.translate(None, _PRINTABLE)) <= (1 - _FEWEST_PRINTABLE) * len(data)
 
 
+_HEX_LIST: Final = (
+    r"(?<![0-9A-Za-z])(?:0[xX])?[0-9A-Fa-f]{2}"
+    r"(?:[\s,:;.-]{1,4}(?:0[xX])?[0-9A-Fa-f]{2}(?![0-9A-Za-z])){7,}+"
+)
+
 _RUNS: Final[tuple[tuple[str, Callable[[re.Match[str]], Iterator[_Decoded]]], ...]] = (
     (
         rf"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{{11,}}={{0,6}}(?:{_BREAK}[A-Za-z0-9+/_-]+={{0,2}})*",
         _of_word,
     ),
-    (
-        r"(?<![0-9A-Fa-f])(?:(?:0[xX])?[0-9A-Fa-f]{2}[\s,:;.-]{1,4}){7,}+(?:0[xX])?[0-9A-Fa-f]{2}",
-        _of_hex_list,
-    ),
-    (r"(?<![0-9])(?:[0-9]{2,3}[\s,;]{1,3}){7,}+[0-9]{2,3}(?![0-9])", _of_decimals),
+    (_HEX_LIST, _of_hex_list),
+    (r"(?<![0-9])[0-9]{2,3}(?:[\s,;]{1,3}[0-9]{2,3}(?![0-9])){7,}+", _of_decimals),
 )

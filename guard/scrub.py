@@ -55,7 +55,7 @@ SECRET_NAMES: Final = frozenset(
 
 _CUT_OFF: Final = "‹too-deep›"
 _UNPRINTABLE: Final = "‹unprintable›"
-_MARK: Final = r"(?:‹|\\u2039)redacted:([^‹›\\:]{1,64})(?::[0-9a-z]{1,64})?(?:›|\\u203a)"
+_MARK: Final = r"(?:‹|\\u2039)redacted:([^‹›\\#]{1,64})(?:#[0-9a-z]{1,64})?(?:›|\\u203a)"
 _MOST_PASSES: Final = 4
 _LARGE: Final = 1 << 15
 _DEEPEST_DISGUISE: Final = 4
@@ -253,7 +253,7 @@ class Scrubber:
 
 def mark(kind: str, fingerprint: str = "") -> str:
     """Return what stands in a secret's place."""
-    return f"‹redacted:{kind}:{fingerprint}›" if fingerprint else f"‹redacted:{kind}›"
+    return f"‹redacted:{kind}#{fingerprint}›" if fingerprint else f"‹redacted:{kind}›"
 
 
 def _replaced(text: str, spans: Iterable[Span]) -> str:

@@ -126,12 +126,17 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
+@cache
+def _hints() -> tuple[tuple[str, int], ...]:
+    return tuple((hint, nth) for nth, shape in enumerate(SHAPES) for hint in shape.hints)
+
+
 def _found(text: str, *, bare: bool = False) -> Iterator[tuple[Shape, re.Match[str]]]:
     # Looking for the hints is a hundred times faster than the pattern, and most texts have none.
     lower = text.lower()
-    for shape in SHAPES:
-        hinted = not shape.hints or any(hint in lower for hint in shape.hints)
-        if hinted and (shape.bare or not bare):
+    hinted = {nth for hint, nth in _hints() if hint in lower}
+    for nth, shape in enumerate(SHAPES):
+        if (nth in hinted or not shape.hints) and (shape.bare or not bare):
             for match in shape.matches(text, lower):
                 yield shape, match
 
@@ -286,9 +291,17 @@ def _is_login(match: re.Match[str]) -> bool:
     return decoded.isprintable() and ":" in decoded[:-1]
 
 
+# Twelve printable characters; hardly anything that is not base64 of a text looks so.
+_TEXT_IN_BASE64: Final = (
+    "(?:[I-Za-f][C-HS-Xi-nyz0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]){4}"
+)
+
+
 def _is_email_login(match: re.Match[str]) -> bool:
     pattern = r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}:[!-~]{6}"
     run = match["secret"].rstrip("=")
+    if not _compiled(_TEXT_IN_BASE64).search(run):
+        return False
     starts = range(4 if "/" in run else 1)  # a path may be glued to its front
     decoded = (_unbase64(run[start:]) for start in starts)
     return any("@" in text and _compiled(pattern).search(text) for text in decoded)
@@ -381,7 +394,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         r"(?:\.[A-Za-z0-9_-]+){0,2}",
         example="eyJhbGciOiJub25lIn0.eyJleGFtcGxlIjoxfQ.ZXhhbXBsZS1leGFtcGxl",
         source="RFC 7519 section 3, RFC 7516 section 3.1",
-        sketch="eyJ[A-Za-z0-9_-]{6}",
+        sketch=r"(?:[^A-Za-z0-9_-]|\\[nrt])eyJ[A-Za-z0-9_-]{6}",
     ),
     Shape(
         name="a private key",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _KEY: Final = 20 << 10
 _SHORTEST_REACH: Final = 4096
 _MOST_MEMORY: Final = 256 << 20
-_BEFORE: Final = 192
+_BEFORE: Final = 128
 _BEHIND: Final = 768
 _LINE: Final = 1024
 _CLOSE: Final = 64
@@ -64,22 +64,27 @@ class Sieve:
 
     def __init__(self, index: Index | None) -> None:
         self._index = index
-        known = [] if index is None else [*index.stretches()]
-        # Of very many only the values themselves are looked for: what they are encoded in shows.
-        few = len(known) <= _FEW * 8
-        anchors = (_anchor(parts, gaps=few and plain) for parts, plain in known if few or plain)
-        self._pattern = _pattern("|".join(("|".join(_sketches()), *_DISGUISED, *anchors)))
+        # A pattern for very many would take seconds to make, and again for each that is learnt.
+        self._many = index is not None and len(index) > _FEW
+        if index is None or self._many:
+            self._pattern = _common()
+        else:
+            anchors = (_anchor(parts, gaps=plain) for parts, plain in index.stretches())
+            self._pattern = _pattern("|".join((*_sketches(), *_DISGUISED, *anchors)))
         longest = 0 if index is None else index.longest
         self.reach = max(_SHORTEST_REACH, 8 * longest)
-        self._around = max(_BEHIND, 3 * longest)
+        self._around = 2 * longest + _CLOSE
 
     def regions(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Yield the stretches of `data` to look at, in order, none overlapping."""
         if self._pattern is None:
             yield 0, len(data)
             return
+        places = self._places(data)
+        if self._many:
+            places = iter(sorted([*places, *self._known(data)]))
         start = end = 0
-        for left, right in self._places(data):
+        for left, right in places:
             if left > end:
                 if end:
                     yield start, end
@@ -90,17 +95,23 @@ class Sieve:
 
     def _places(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Yield a stretch around each place; those within the last one are passed over."""
-        at = seen = end = 0
+        at = seen = 0
         while (match := self._pattern.search(data, at)) is not None:
             start, last = match.span()
-            reach = _BEHIND if last < end else self._wanted(data, start, last, seen)
-            if last >= end and reach:
-                left, end = _in_lines(data, start - min(reach, self._around), last + reach)
+            if reach := self._wanted(data, start, last, seen):
+                left, end = _in_lines(data, start - max(_BEFORE, self._around), last + reach)
                 yield left, end
-            if not reach and start >= seen:
-                seen = start + _BEHIND - _BEFORE
-            # What begins within what was none, or is none, may be one.
-            at = max(start + 1, last if reach else last - _CLOSE)
+                at = max(last, end - _CLOSE)
+            else:
+                seen = max(seen, start + _BEHIND - _BEFORE)
+                # What begins within what was none may be one.
+                at = max(start + 1, last - _CLOSE)
+
+    def _known(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Yield a stretch around each place where the index, asked for each letter, has a hit."""
+        if self._index is not None:
+            for at in self._index.places(data):
+                yield _in_lines(data, at - self._around, at + self._around)
 
     def _wanted(self, data: bytes, start: int, last: int, seen: int) -> int:
         """Return how far around a place to look; zero if it is none after all.
@@ -120,8 +131,11 @@ class Sieve:
             return 0
         from guard.shapes import find  # noqa: PLC0415 - its patterns take time
 
-        window = data[max(0, start - _CLOSE) : start + _BEHIND].decode("latin-1")
-        return _BEHIND if any(find(window)) else 0
+        # Of a web token the second dot may be far away.
+        behind = _KEY if b"eyJ" in stretch else _BEHIND
+        begin = max(0, start - _CLOSE)
+        ends = [end for _, end, _ in find(data[begin : start + behind].decode("latin-1"))]
+        return max(_CLOSE, begin + ends[-1] + _CLOSE - last) if ends else 0
 
 
 def _in_lines(data: bytes, left: int, right: int) -> tuple[int, int]:
@@ -184,6 +198,12 @@ def _looks() -> re.Pattern[bytes]:
 @cache
 def _encoded() -> re.Pattern[bytes]:
     return re.compile(f"{_TEXT_IN_BASE64}|{_TEXT_IN_HEX}".encode("latin-1"))
+
+
+@cache
+def _common() -> Any:
+    """Return the pattern for what looks like a secret; it is made once."""
+    return _pattern("|".join((*_sketches(), *_DISGUISED)))
 
 
 def _pattern(pattern: str) -> Any:

@@ -92,14 +92,30 @@ class Redactor:
         return out
 
     def _pieces(self, data: bytes) -> Iterator[_Piece]:
+        done = 0
         for start, end in self._scrubber.sieve().regions(data):
-            text = data[start:end].decode("utf-8", "surrogateescape")
-            plain = text.isascii()
-            for span in self._scrubber.spans(text):
-                left, right = span.start, span.end
-                if not plain:
-                    left, right = _size(text[:left]), _size(text[:right])
-                yield _Piece(start + left, start + right, span.kind, span.mark.encode())
+            if end > done:
+                pieces, done = self._looked_at(data, max(start, done), end)
+                yield from pieces
+
+    def _looked_at(self, data: bytes, start: int, end: int) -> tuple[list[_Piece], int]:
+        """Look closely at a stretch, and further if what is found does not end in it."""
+        while True:
+            pieces = self._found_in(data, start, end)
+            if not pieces or pieces[-1].end < end - 1 or end == len(data):
+                return pieces, end
+            end = min(len(data), end + 2 * (end - start))
+
+    def _found_in(self, data: bytes, start: int, end: int) -> list[_Piece]:
+        text = data[start:end].decode("utf-8", "surrogateescape")
+        plain = text.isascii()
+        pieces = []
+        for span in self._scrubber.spans(text):
+            left, right = span.start, span.end
+            if not plain:
+                left, right = _size(text[:left]), _size(text[:right])
+            pieces.append(_Piece(start + left, start + right, span.kind, span.mark.encode()))
+        return pieces
 
     def _at_line(self, data: bytes, pieces: list[_Piece]) -> int:
         """Cut at the end of a line, so far from the end that nothing before it is cut through."""

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-PEERS = ("Authlib", "httpx", "requests", "google-auth", "msal", "requests-oauthlib")
+PEERS = (
+    "Authlib",
+    "httpx",
+    "requests",
+    "google-auth",
+    "msal",
+    "requests-oauthlib",
+    "pyahocorasick",
+    "detect-secrets",
+)
 HOME = ROOT / ".make" / "peers"
 """An environment of the peers' own, out of reach of ours."""
 REPEATS = 3
@@ -65,6 +74,17 @@ class Peers:
         if self.python is None:
             return None
         return _found(url, self.python, "-m", "tests.bench.theirs", peer, job, url, *arguments)
+
+    def redaction(self, peer: str, folder: Path) -> Found | None:
+        """Let a peer redact the log in `folder`; None if there is no peer, or it took too long."""
+        if self.python is None:
+            return None
+        try:
+            said = _run(self.python, "-m", "tests.bench.redactors", peer, str(folder))
+        except subprocess.TimeoutExpired:
+            return None
+        found: Found = json.loads(said.rpartition("\n")[2])
+        return found
 
 
 def ours(url: str, job: str, *arguments: object) -> Found | None:

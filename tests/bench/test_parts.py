@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from xml.etree import ElementTree as ET
 
-from tests.bench import drawing, meter
+from guard.scrub import Scrubber
+from tests.bench import drawing, meter, redaction
 from tests.bench.tokens_server import Families
 
 
@@ -57,3 +59,18 @@ def test_a_bar_is_filled_by_its_share() -> None:
 
     assert 'width="0" height="16" fill="#de350b"' in picture
     assert 'width="140" height="16" fill="#de350b"' in picture
+
+
+def test_a_secret_of_the_log_is_in_each_of_its_forms() -> None:
+    (value, *_) = redaction.secrets(random.Random(1))  # noqa: S311 - made up, and the same each time
+    written = redaction.forms(value)
+    assert len(written) >= 7
+    scrubber = Scrubber()
+    scrubber.learn(value, "k")
+    assert all("‹redacted:k›" in scrubber.text(f"x {form} y") for form in written)
+
+
+def test_an_ordinary_line_holds_no_secret() -> None:
+    rng = random.Random(1)  # noqa: S311 - the same each time
+    lines = [redaction.line(rng) for _ in range(200)]
+    assert [each for each in lines if Scrubber().text(each) != each] == []

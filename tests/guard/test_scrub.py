@@ -223,6 +223,17 @@ def test_what_a_replacement_makes_look_like_a_secret_is_hidden_at_once() -> None
     assert scrubber.text(once) == once
 
 
+def test_a_mark_may_show_a_fingerprint_and_stays_as_it_is() -> None:
+    """In verbose logs a reader tells two secrets of a kind apart, and sees neither."""
+    scrubber = Scrubber(fingerprint=lambda value: f"{len(value):04x}")
+    scrubber.learn(TOKEN, "access-token")
+    scrubber.learn("another-value", "access-token")
+    shown = scrubber.text(f"{TOKEN} another-value")
+    assert shown == "‹redacted:access-token#0018› ‹redacted:access-token#000d›"
+    assert scrubber.text(shown) == shown
+    assert scrubber.text(json.dumps(shown)) == json.dumps(shown)
+
+
 # Structures
 
 

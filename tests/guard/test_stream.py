@@ -28,6 +28,9 @@ LINE = (
 )
 
 
+AROUND = st.characters(codec="utf-8", exclude_characters=TOKEN)
+
+
 def knowing(*values: str) -> Scrubber:
     scrubber = Scrubber()
     for value in values:
@@ -56,8 +59,8 @@ def test_what_holds_no_secret_comes_out_byte_for_byte(
 
 
 @given(
-    before=st.text(max_size=40),
-    after=st.text(max_size=40),
+    before=st.text(AROUND, max_size=40),
+    after=st.text(AROUND, max_size=40),
     sizes=st.lists(st.integers(1, 12), min_size=1),
     pausing=st.booleans(),
 )
@@ -176,6 +179,13 @@ def test_a_secret_across_the_blocks_is_hidden_wherever_it_is() -> None:
         assert TOKEN[:8].encode() not in passed(Redactor(scrubber), [data])
 
 
+def test_a_token_longer_than_any_line_is_hidden_whole() -> None:
+    token = f"eyJhbGciOiJub25lIn0.{'Zm9v9Ag_-' * 900}.{'x9Ag_-Zm' * 900}"
+    data = LINE * 20 + f"a {token} b\n".encode() + LINE * 400
+    shown = passed(Redactor(Scrubber()), [data])
+    assert shown == LINE * 20 + "a ‹redacted:jwt› b\n".encode() + LINE * 400
+
+
 def test_a_secret_learnt_meanwhile_is_hidden_from_then_on() -> None:
     scrubber = Scrubber()
     redactor = Redactor(scrubber)
@@ -186,7 +196,7 @@ def test_a_secret_learnt_meanwhile_is_hidden_from_then_on() -> None:
 
 def test_of_very_many_secrets_each_is_hidden_in_a_large_text() -> None:
     rng = random.Random(1)  # noqa: S311 - no secrets, and the same each time
-    values = [f"{rng.getrandbits(160):040x}" for _ in range(300)]
+    values = ["!?" * 8, *(f"{rng.getrandbits(160):040x}" for _ in range(300))]
     text = "".join(f"{LINE.decode()}{value}\n" for value in values)
     shown = knowing(*values).text(text)
     assert shown.count("‹redacted:k›") == len(values)

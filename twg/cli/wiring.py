@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, TextIO
 
 from guard import agents, intake, logs, process
-from guard.errors import HumanRequired, SecretRefused, TerminalRequired
+from guard.errors import GuardError, HumanRequired, SecretRefused, TerminalRequired
 from twg import settings as settings_module
 from twg.cli.output import Output
 
@@ -160,10 +160,16 @@ class Wiring:
 
     @cached_property
     def scrubber(self) -> Scrubber:
-        """The scrubber that knows all secrets of this run."""
-        from guard.scrub import Scrubber  # noqa: PLC0415 - compiles its table
+        """The scrubber that knows all secrets of this run; in a verbose one it tells them apart."""
+        from guard.scrub import Scrubber  # noqa: PLC0415 - only where something is scrubbed
 
-        return Scrubber()
+        return Scrubber(self._fingerprint if self.options.verbose else None)
+
+    def _fingerprint(self, value: str) -> str:
+        try:
+            return self.audit.fingerprint(value)
+        except (GuardError, OSError):
+            return ""  # without the key there is none
 
     @cached_property
     def audit(self) -> AuditLog:
