@@ -17,12 +17,12 @@ from twg.cli.wiring import Wiring
 from twg.errors import TwgError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from anyio import CancelScope
     from anyio.abc import TaskStatus
 
-    from twg.cli.command import Group
+    from twg.cli.command import Command, Group
 
 COMMANDS: Final = {
     "login": ("twg.cli.login:login", "Sign in."),
@@ -48,6 +48,17 @@ def main() -> None:
     sys.exit(run(sys.argv[1:], environ))
 
 
+def git_remote() -> None:
+    """Run `git-remote-twg`, which git calls for addresses that begin with ``twg::``."""
+    environ = dict(os.environ)
+    umask = process.harden()
+    process.forget_variables(os.environ)
+    wiring = Wiring(sys.argv[1:], environ, umask=umask)
+    # Standard output speaks with git: whoever runs it, nothing of ours belongs there.
+    wiring.options.output = "text"
+    sys.exit(_guarded(wiring, _git_remote))
+
+
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run `twg` with `argv`; return the exit status.
 
@@ -58,12 +69,15 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         argv: The command line without the program's name.
         environ: The environment as it was at the start, for what twg itself reads of it.
     """
-    wiring = Wiring(argv, environ)
+    return _guarded(Wiring(argv, environ), root)
+
+
+def _guarded(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
     try:
-        intake.refuse_arguments(argv)
-        return _parse_and_run(wiring)
+        intake.refuse_arguments(wiring.argv)
+        return _parse_and_run(wiring, command)
     except SecretRefused as error:
-        process.hide_arguments(argv)
+        process.hide_arguments(wiring.argv)
         return _refuse(wiring, error)
     except KeyboardInterrupt as error:
         return _fail(wiring, error)
@@ -98,6 +112,12 @@ def root() -> Group:
     return group
 
 
+def _git_remote() -> Command:
+    from twg.cli.git_remote import git_remote  # noqa: PLC0415 - see root
+
+    return git_remote
+
+
 def _print_version(ctx: object, _param: object, value: object) -> None:
     import asyncclick as click  # noqa: PLC0415 - see root
 
@@ -106,13 +126,13 @@ def _print_version(ctx: object, _param: object, value: object) -> None:
         raise click.exceptions.Exit(0)
 
 
-def _parse_and_run(wiring: Wiring) -> int:
+def _parse_and_run(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
     import anyio  # noqa: PLC0415 - see root
 
-    return anyio.run(_run_until_signal, wiring)
+    return anyio.run(_run_until_signal, wiring, command)
 
 
-async def _run_until_signal(wiring: Wiring) -> int:
+async def _run_until_signal(wiring: Wiring, wanted: Callable[[], Command | Group]) -> int:
     """Run the command; Ctrl-C, SIGTERM and SIGHUP cancel it, which shielded sections outlast."""
     import anyio  # noqa: PLC0415 - see root
 
@@ -123,16 +143,16 @@ async def _run_until_signal(wiring: Wiring) -> int:
         if sys.platform != "win32":
             await tasks.start(_cancel_on_signal, command, wiring)
         with command:
-            done.append(await _run_command(wiring))
+            done.append(await _run_command(wiring, wanted))
         tasks.cancel_scope.cancel()
     return done[0] if done else _fail(wiring, KeyboardInterrupt())
 
 
-async def _run_command(wiring: Wiring) -> int:
+async def _run_command(wiring: Wiring, wanted: Callable[[], Command | Group]) -> int:
     status = 0
     try:
         with _while_somebody_reads():
-            status = await _invoke(wiring)
+            status = await _invoke(wiring, wanted())
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - the one place they end
         status = _fail(wiring, error)
     return status
@@ -148,13 +168,12 @@ def _while_somebody_reads() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-async def _invoke(wiring: Wiring) -> int:
+async def _invoke(wiring: Wiring, command: Command | Group) -> int:
     # Not click's own `main`: it exits by itself on a broken pipe.
     import asyncclick as click  # noqa: PLC0415 - see root
 
-    command = root()
     try:
-        async with await command.make_context("twg", list(wiring.argv), obj=wiring) as context:
+        async with await command.make_context(command.name, list(wiring.argv), obj=wiring) as context:
             await command.invoke(context)
     except click.exceptions.Exit as done:
         return done.exit_code

@@ -53,6 +53,7 @@ class Wiring:
         environ: The environment as it was at the start.
         stdout: Where results go.
         stderr: Where everything else goes.
+        umask: The file mode creation mask of whoever started us, for what is written for them.
     """
 
     def __init__(
@@ -62,8 +63,10 @@ class Wiring:
         *,
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
+        umask: int = 0o077,
     ) -> None:
         self.argv = tuple(argv)
+        self.umask = umask
         self.environ = environ
         self.options = Options()
         self.stdout = stdout or sys.stdout

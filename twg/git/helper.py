@@ -23,12 +23,13 @@ _CONFIG: Final = {
 _DROPPED: Final = ("GIT_ASKPASS", "SSH_ASKPASS", "GIT_PROXY_COMMAND", "GIT_HTTP_PROXY_AUTHMETHOD")
 
 
-async def run(address: str, environ: Mapping[str, str]) -> int:
+async def run(address: str, environ: Mapping[str, str], umask: int) -> int:
     """Let git's HTTP helper speak with git on our standard input and output.
 
     Args:
         address: The bridge's.
         environ: The environment that git gave us.
+        umask: For the files it writes, which are the user's.
 
     Returns:
         Its exit status.
@@ -44,6 +45,7 @@ async def run(address: str, environ: Mapping[str, str]) -> int:
             stdout=None,
             stderr=None,
             env=surroundings(environ),
+            umask=umask,
         )
     except FileNotFoundError:
         raise ConfigError("git is not on the PATH") from None

@@ -1,0 +1,79 @@
+"""`git-remote-twg`: what git runs for an address such as `twg::https://bitbucket.org/team/repo`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import asyncclick as click
+
+from twg.cli.bitbucket import stored_token
+from twg.cli.command import command
+from twg.errors import PolicyDenied
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twg.cli.wiring import Wiring
+    from twg.git.bridge import Bridge
+    from twg.git.repository import Call
+    from twg.http import Http
+    from twg.vault import BitbucketToken
+
+_READ_SECONDS: Final = 600.0
+"""How long a server may be silent: it looks through a large push before it says a word."""
+
+
+@command(
+    "git-remote-twg",
+    params=[
+        click.Argument(["remote"], metavar="REMOTE"),
+        click.Argument(["address"], metavar="ADDRESS"),
+    ],
+)
+async def git_remote(wiring: Wiring, *, remote: str, address: str) -> None:
+    """Let git reach ADDRESS with the stored Bitbucket token, which it never sees.
+
+    Git itself runs this, for addresses that begin with `twg::`:
+    `git clone twg::https://bitbucket.org/WORKSPACE/REPOSITORY`
+    """
+    del remote  # its settings in git's configuration are not followed
+    from twg.git import helper  # noqa: PLC0415 - only where git asks
+
+    denied: list[PolicyDenied] = []
+    token = await stored_token(wiring, await wiring.profile())
+    async with wiring.http(read_seconds=_READ_SECONDS) as http:
+        bridge = _bridge(wiring, http, token, address, denied.append)
+        async with bridge.open() as at:
+            status = await helper.run(at, wiring.environ, wiring.umask)
+    if denied:
+        raise denied[0]
+    if status:
+        raise click.exceptions.Exit(status)
+
+
+def _bridge(
+    wiring: Wiring,
+    http: Http,
+    token: BitbucketToken,
+    address: str,
+    denied: Callable[[PolicyDenied], None],
+) -> Bridge:
+    from twg.git.bridge import Bridge, Login  # noqa: PLC0415 - only where git asks
+    from twg.git.repository import Repository  # noqa: PLC0415 - likewise
+    from twg.products import bitbucket  # noqa: PLC0415 - likewise
+
+    def refusal(call: Call) -> str | None:
+        if wiring.agent is None or not call.writes:
+            return None
+        error = PolicyDenied("write", f"git push to {address}")
+        denied(error)
+        return str(error)
+
+    return Bridge(
+        repository=Repository.at(address),
+        login=Login(bitbucket.GIT_USER, token.token, bitbucket.git_hosts(token)),
+        http=http,
+        refusal=refusal,
+        failed=wiring.output.warn,
+        scrub=wiring.scrubber.text,
+    )
