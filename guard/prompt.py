@@ -92,8 +92,6 @@ class HiddenPrompt:
             PromptTimedOut: Nothing was typed for `seconds`.
             PromptInterrupted: The person pressed Ctrl-C, or Ctrl-D, or closed the terminal.
         """
-        _refuse_agent(self._agent, self._command)
-        hide_memory()  # before there is anything in it
 
         def fault(value: str) -> str | None:
             return (
@@ -102,14 +100,50 @@ class HiddenPrompt:
                 or (check(value) if check else None)
             )
 
+        value = await self._answer(what, notes, fault, seconds=seconds, limit=limit)
+        return self._custody.enter(value, kind)
+
+    async def ask_or_skip(
+        self,
+        kind: str,
+        *,
+        what: str,
+        notes: Sequence[str] = (),
+        check: Callable[[str], str | None] | None = None,
+        seconds: float = SECONDS,
+    ) -> Secret | None:
+        """Ask for a secret that one may go on without, by Return alone; None if they do.
+
+        Args, Raises:
+            As `ask`.
+        """
+
+        def fault(value: str) -> str | None:
+            return (_fault(value, LIMIT) or (check(value) if check else None)) if value else None
+
+        value = await self._answer(what, notes, fault, seconds=seconds, limit=LIMIT, skippable=True)
+        return self._custody.enter(value, kind) if value else None
+
+    async def _answer(
+        self,
+        what: str,
+        notes: Sequence[str],
+        fault: Callable[[str], str | None],
+        *,
+        seconds: float,
+        limit: int,
+        skippable: bool = False,
+    ) -> str:
+        """Return the first answer in which `fault` finds nothing."""
+        _refuse_agent(self._agent, self._command)
+        hide_memory()  # before there is anything in it
         with controlling_terminal() as terminal:
-            line = _HiddenLine(terminal, what, seconds=seconds, limit=limit)
+            line = _HiddenLine(terminal, what, seconds=seconds, limit=limit, skippable=skippable)
             # Hidden first: whoever types at the sight of the question is hidden already.
             with terminal.hidden(line.draw):
                 for note in notes:
                     _say(terminal, note)
-                value = await _first_sound(terminal, what, line.ask, fault, seen=False)
-        return self._custody.enter(value, kind)
+                return await _first_sound(terminal, what, line.ask, fault, seen=False)
 
 
 class VisiblePrompt:
@@ -204,13 +238,21 @@ class _HiddenLine:
         what: What is asked for.
         seconds: How long nothing may be typed.
         limit: The most characters that are of use.
+        skippable: Whether Return alone is an answer, too.
     """
 
     def __init__(
-        self, terminal: ControllingTerminal, what: str, *, seconds: float, limit: int
+        self,
+        terminal: ControllingTerminal,
+        what: str,
+        *,
+        seconds: float,
+        limit: int,
+        skippable: bool = False,
     ) -> None:
         self._terminal = terminal
         self._what = what
+        self._skippable = skippable
         self._seconds = seconds
         self._limit = limit
         self._patience = anyio.CancelScope()
@@ -219,6 +261,8 @@ class _HiddenLine:
     async def ask(self) -> str:
         """Ask once, and return what was entered, without blanks around it."""
         _say(self._terminal, f"Paste the {self._what} and press Return; nothing of it is shown.")
+        if self._skippable:
+            _say(self._terminal, "Return alone goes on without it.")
         self.draw()
         try:
             # What is typed is in no variable here or above: a traceback keeps those.

@@ -7,6 +7,7 @@ TwgError
 │   ├── AuthRequired      nobody has signed in
 │   ├── AuthExpired       the sign-in lapsed
 │   └── AuthRevoked       the sign-in was ended at the provider
+├── TokenRefused          a service does not take a token that a person made there
 ├── SignInRefused         the person, or the provider for them, said no
 ├── ProtocolError         the provider broke the protocol
 ├── GrantRefused          the token endpoint answered an OAuth error (callers branch on `.error`)
@@ -125,14 +126,15 @@ class AuthError(TwgError):
     Args:
         profile: The profile concerned.
         why: What happened, in words.
+        command: What a person runs to go on.
     """
 
     human_required = True
 
-    def __init__(self, profile: str, why: str) -> None:
+    def __init__(self, profile: str, why: str, *, command: str = "twg login") -> None:
         self.profile = profile
         option = "" if profile == "default" else f" --profile {profile}"
-        super().__init__(why, f"Run `twg login{option}` in a terminal.")
+        super().__init__(why, f"Run `{command}{option}` in a terminal.")
 
 
 class AuthRequired(AuthError):
@@ -151,6 +153,23 @@ class AuthRevoked(AuthError):
     """The sign-in was ended at the provider."""
 
     code = Code.AUTH_REVOKED
+
+
+class TokenRefused(TwgError):
+    """A service does not take the token that a person made there, or it is not of use here.
+
+    Args:
+        host: Who said so.
+        why: What it said, in words.
+        remediation: What to do now.
+    """
+
+    code = Code.SECRET_REJECTED
+    human_required = True
+
+    def __init__(self, host: str, why: str, remediation: str) -> None:
+        self.host = host
+        super().__init__(f"{host} does not take this token: {why}", remediation)
 
 
 class SignInRefused(TwgError):

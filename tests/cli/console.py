@@ -209,6 +209,11 @@ class Console:
         )
         return anyio.run(self._save, credential, age, changes)
 
+    def keep_bitbucket(self, url: str, profile: str = "default", **changes: Any) -> None:
+        """Have `samples.BITBUCKET` kept for the Bitbucket at `url`, since now."""
+        token = samples.bitbucket_token(profile, api_base=url, saved_at=time.time())
+        anyio.run(samples.store_at(self.root).save_bitbucket, replace(token, **changes))
+
     async def _save(
         self, credential: Credential, age: float, changes: dict[str, Any]
     ) -> Credential:

@@ -37,6 +37,7 @@ MARKERS = {
 FOR_PEOPLE = {
     "twg login": ["login", "--sandbox"],
     "twg logout": ["logout"],
+    "twg setup bitbucket": ["setup", "bitbucket", "--sandbox"],
     "twg provider add": ["provider", "add", "acme", "--issuer", "https://auth.example.com"],
     "twg provider remove": ["provider", "remove", "acme"],
 }

@@ -101,6 +101,7 @@ def test_status_is_the_same_for_programs(console: Console) -> None:
         "lapses_at": data["lapses_at"],
         "days_until_lapse": 30,
         "refused": None,
+        "bitbucket": None,
         "store": {
             "path": str(console.config / "auth.conf"),
             "key": "file",

@@ -59,6 +59,7 @@ def test_all_is_well_after_a_sign_in(healthy: Console) -> None:
         "provider": "ok",
         "sign-in": "ok",
         "site": "ok",
+        "bitbucket": "note",  # none
     }
     assert found["python"]["detail"] == f"CPython {platform.python_version()}"
     assert found["sign-in"]["detail"] == "accepted; it stands for Alice Marin (sandbox)"
@@ -77,6 +78,7 @@ def test_before_the_first_sign_in_nothing_is_wrong(console: Console) -> None:
         "environment": "ok",
         "agent": "ok",
         "sign-in": "note",
+        "bitbucket": "note",
     }
     assert not console.state.exists(), "looking made nothing"
 

@@ -37,7 +37,8 @@ def test_both_tokens_are_ended_there_then_removed_here(console: Console, server:
                 "why_not": None,
                 "lives_until": None,
             }
-        ]
+        ],
+        "bitbucket": [],
     }
     assert [request.form["token"] for request in server.to(REVOKE)] == [REFRESH, ACCESS]
     assert remaining(console) == []
@@ -104,7 +105,10 @@ def test_of_several_those_that_cannot_be_ended_stay(console: Console, server: Se
 
 
 def test_nobody_to_sign_out_is_no_failure(console: Console) -> None:
-    assert console.twg("logout", "-o", "json").data == {"signed_out": []}
+    assert console.twg("logout", "-o", "json").data == {
+        "signed_out": [],
+        "bitbucket": [],
+    }
     assert (
         "Nobody is signed in on the profile 'work'"
         in console.twg("logout", "--profile", "work").err

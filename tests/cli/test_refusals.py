@@ -297,6 +297,7 @@ def from_socket(_folder: Path) -> Iterator[int]:
 
 TAKES_SECRET = {
     "login": ["login"],
+    "setup bitbucket": ["setup", "bitbucket", "--sandbox"],
     "provider add": ["provider", "add", "acme", "--issuer", "https://auth.example.com"],
 }
 

@@ -133,6 +133,11 @@ class Program:
                 return await visible.choose("Which one?", self.order["options"], **options)
         hidden = HiddenPrompt(custody=self.custody, agent=self.agent, command=command)
         notes = self.order.get("notes", ())
+        if self.order.get("how") == "skippable":
+            maybe = await hidden.ask_or_skip(
+                "client-secret", what=what, notes=notes, check=check, **options
+            )
+            return "skipped" if maybe is None else maybe.reveal(PURPOSE)
         limit = self.order.get("limit", 16384)
         secret = await hidden.ask(
             "client-secret", what=what, notes=notes, check=check, limit=limit, **options

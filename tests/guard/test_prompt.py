@@ -357,6 +357,23 @@ async def test_words_are_not_broken_at_the_edge(tmp_path: Path, columns: int) ->
         assert b"https://auth.example.com/a-very-long-tenant-name" in run.terminal.raw
 
 
+async def test_where_one_may_go_on_without_return_alone_does(tmp_path: Path) -> None:
+    """And a secret is asked for, checked and taken in as everywhere."""
+    async with asking(tmp_path, how="skippable", times=2, wanted=SECRET) as run:
+        question = "Paste the secret {} and press Return; nothing of it is shown.\nReturn alone"
+        await run.terminal.until(f"{question.format(0)} goes on without it.\n>")
+        await run.terminal.send_line("   ")
+        assert await run.noted(1) == {"answer": "skipped", "heard": [], "mine": []}
+        await run.terminal.until(f"{question.format(1)} goes on without it.\n>")
+        await run.terminal.send_line("another-secret")
+        await run.terminal.until("it is another")
+        await run.terminal.send_line(SECRET)
+        ended = await run.ended(0)
+        assert ended["answer"] == SECRET
+        assert ended["heard"][:2] == ["learnt client-secret", "secret.entered"]
+        assert SECRET not in run.terminal.transcript()
+
+
 @pytest.mark.parametrize("paste", [b"%s", b"\x1b[200~%s\x1b[201~"], ids=["unmarked", "marked"])
 @pytest.mark.parametrize("line", [b"pasted-text", b"pasted-text\r"], ids=["one line", "lines"])
 async def test_a_huge_paste_is_rejected_and_swallowed(

@@ -22,7 +22,7 @@ ROWS: Final = 100
 """High enough that nothing scrolls away."""
 
 TYPED: Final = (
-    "twg login --sandbox",
+    "twg login --sandbox --no-bitbucket",
     "twg auth status",
     "twg api jira /rest/api/3/myself -o json",
     "twg login --token my-secret-token",

@@ -45,7 +45,7 @@ def words_of(text: str) -> str:
     changing = (
         (r"127\.0\.0\.1(:|%3A)\d+", "ADDRESS"),
         (r"(state|code_challenge)=[\w-]+", r"\1=RANDOM"),
-        (r"until\d{4}-\d\d-\d\d\d\d:\d\d", "DATE"),
+        (r"\d{4}-\d\d-\d\d\d\d:\d\d", "DATE"),
         (r"in\d+minutes", "SOON"),
     )
     text = re.sub(r"\s", "", text)

@@ -125,5 +125,12 @@ async def _accept(browser: Browser, site: str | None) -> None:
     await browser.click("#accept")
 
 
+async def make_bitbucket_token_on_sandbox(browser: Browser, url: str) -> str:
+    """Make a token on the sandbox's page, with the scopes it proposes; one is signed in there."""
+    await browser.go(url)
+    await browser.click("#create")
+    return await (await browser.find("#token")).text()
+
+
 def _origin(url: str) -> str:
     return "/".join(url.split("/")[:3])

@@ -38,6 +38,8 @@ async def test_the_sandbox_is_a_key_press_away(person: Traveller, sandbox: Sandb
         await terminal.until("3. The local sandbox")
         await terminal.send("3")
         await terminal.send_line()
+        await terminal.until("Return alone goes on without it.")
+        await terminal.send_line()
         assert await terminal.exit_status() == 0
         assert "Authenticated as Alice Marin" in terminal.transcript()
 

@@ -29,7 +29,7 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[SandboxHandle]:
 
 async def sign_in(person: Traveller) -> str:
     """Sign in with a code that the sandbox approves by itself."""
-    return await person.gets("login", "--sandbox", "--device")
+    return await person.gets("login", "--sandbox", "--device", "--no-bitbucket")
 
 
 async def test_an_unlocked_key_ring_keeps_the_key(tmp_path: Path, sandbox: SandboxHandle) -> None:

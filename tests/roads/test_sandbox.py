@@ -39,7 +39,7 @@ async def sign_in(
 ) -> str:
     """Sign in by `twg login --sandbox` and the sandbox's pages; return what the terminal showed."""
     before = len(person.browser.opened_urls())
-    async with person.types("login", "--sandbox", *words) as terminal:
+    async with person.types("login", "--sandbox", "--no-bitbucket", *words) as terminal:
         await terminal.until("Waiting for you in the browser")
         assert await comes_true(lambda: len(person.browser.opened_urls()) > before, 30)
         url = person.browser.opened_urls()[before]
@@ -134,7 +134,7 @@ async def test_of_several_sites_one_is_chosen_with_the_arrow_keys(
     person: Traveller, sandbox: SandboxHandle, browser: Browser
 ) -> None:
     """All sites are consented to; each stays usable, and one is the default."""
-    async with person.types("login", "--sandbox") as terminal:
+    async with person.types("login", "--sandbox", "--no-bitbucket") as terminal:
         url = await person.browser.opened_url()
         await sign_in_on_sandbox(browser, url, "alice", "alicepass", "All of these")
         await terminal.until("Which site is the default one?")

@@ -27,7 +27,7 @@ async def test_two_sign_ins_and_renewals_at_once_lose_nothing(tmp_path: Path) ->
                 for profile in ("one", "two"):
                     tasks.start_soon(partial(person.asks, *words, "--profile", profile))
 
-        await at_once("login", "--sandbox", "--device")
+        await at_once("login", "--sandbox", "--device", "--no-bitbucket")
         for _ in range(3):
             await at_once("auth", "refresh", "--force")
         found = await person.asks("auth", "list")
@@ -42,7 +42,7 @@ async def test_many_callers_of_an_expired_token_cause_one_renewal(tmp_path: Path
     """H-D1, for ten processes."""
     async with running_sandbox(tmp_path, auto_approve=True) as sandbox:
         person = traveller(tmp_path)
-        await person.asks("login", "--sandbox", "--device")
+        await person.asks("login", "--sandbox", "--device", "--no-bitbucket")
         await sandbox.expire()
         answers: list[Any] = []
 

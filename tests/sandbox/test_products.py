@@ -260,9 +260,34 @@ async def test_bitbucket_refusals(visitor: Visitor) -> None:
     wrong_email = await visitor.get("/2.0/user", **_basic("bob@sandbox.example", token))
     assert wrong_email.status_code == 401
     assert wrong_email.json()["type"] == "error"
+    assert no_scope.headers["x-oauth-scopes"] == "read:repository:bitbucket"
+    unscoped = await _made(visitor, "/account/api-tokens")
+    unknown = await visitor.get("/2.0/user", **_basic("alice@sandbox.example", "ATATT3xFfGF0no"))
+    refused = await visitor.get("/2.0/user", **_basic("alice@sandbox.example", unscoped))
+    assert (refused.status_code, refused.json()) == (401, unknown.json())
     as_bearer = await visitor.call("/2.0/user", token)
     assert as_bearer.status_code == 401
     assert (await visitor.get("/2.0/user", Authorization="Basic !")).status_code == 401
+
+
+async def test_bitbucket_tells_what_a_token_may_do(visitor: Visitor) -> None:
+    scopes = ["read:user:bitbucket", "read:workspace:bitbucket"]
+    token = await _made(visitor, "/account/api-tokens", scope=scopes)
+    answer = await visitor.get("/2.0/user", **_basic("alice@sandbox.example", token))
+    assert answer.json()["display_name"] == "Alice Marin (sandbox)"
+    assert answer.headers["x-oauth-scopes"] == ", ".join(scopes)
+    assert answer.headers["x-accepted-oauth-scopes"] == "read:user:bitbucket"
+    assert answer.headers["x-credential-type"] == "api_token"
+
+
+async def test_products_are_personal(alice: Caller, bob: Caller, visitor: Visitor) -> None:
+    asked = {"productIds": ["bitbucket"], "permissionIds": []}
+    for caller, has in ((alice, True), (bob, False)):
+        status, answer = await caller.post("/accessible-products", asked)
+        ids = [one["productId"] for one in answer["data"]["products"]]
+        assert (status, "bitbucket" in ids, "jira-software.ondemand" in ids) == (200, has, True)
+    nobody = await visitor.http.post("/accessible-products", json=asked)
+    assert nobody.status_code == 401
 
 
 async def test_admin(visitor: Visitor) -> None:

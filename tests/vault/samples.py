@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from guard.custody import Custody
 from twg.vault import (
     Account,
+    BitbucketToken,
     Credential,
     Endpoints,
     KeyKeeper,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 ACCESS = "access-Zm9vYmFy-0123456789abcdefghij"
 REFRESH = "refresh-YmFyZm9v-9876543210zyxwvutsr"
 CLIENT_SECRET = "client-secret-c2VjcmV0-5555555555"
+BITBUCKET = "ATATT3xFfGF0bWFkZS11cA-0123456789=0123ABCD"
 SECRETS = (ACCESS, REFRESH, CLIENT_SECRET)
 
 
@@ -111,6 +113,21 @@ def credential(profile: str = "default", **changes: Any) -> Credential:
         site="one.example.net",
         signed_in_at=999_000.0,
         refreshed_at=1_000_000.0,
+    )
+    return replace(made, **changes)
+
+
+def bitbucket_token(profile: str = "default", **changes: Any) -> BitbucketToken:
+    """Return a Bitbucket token that nobody issued."""
+    made = BitbucketToken(
+        profile=profile,
+        token=custody_of(Ear()).take(BITBUCKET, "bitbucket-token"),
+        email="alice@example.com",
+        account_id="acc-1",
+        name="Alice Ångström",
+        scopes=("read:user:bitbucket",),
+        api_base="https://bitbucket.example.com",
+        saved_at=1_000_000.0,
     )
     return replace(made, **changes)
 

@@ -8,7 +8,7 @@ import asyncclick as click
 
 from twg.cli.again import signed_in_again
 from twg.cli.command import command
-from twg.errors import AuthExpired, AuthRevoked, HttpError
+from twg.errors import AuthExpired, AuthRequired, AuthRevoked, HttpError, UsageError
 
 if TYPE_CHECKING:
     from twg.auth.tokens import TokenManager
@@ -32,23 +32,56 @@ _SECONDS: Final = 60.0
     ],
 )
 async def api(wiring: Wiring, *, service: str, path: str, site: str | None, include: bool) -> None:
-    """Get PATH from SERVICE: jira, confluence, or atlassian (api.atlassian.com).
+    """Get PATH from SERVICE: jira, confluence, bitbucket, or atlassian (api.atlassian.com).
 
     Base address, site and credential follow from the sign-in. For example:
     `twg api jira /rest/api/3/myself`
     """
-    try:
-        answer = await _answer(wiring, service, path, site)
-    except (AuthExpired, AuthRevoked) as ended:
-        if not await signed_in_again(wiring, ended):
-            raise
-        answer = await _answer(wiring, service, path, site)
+    if service == "bitbucket":
+        answer = await _from_bitbucket(wiring, path, site)
+    else:
+        answer = await _by_sign_in(wiring, service, path, site)
     if answer.status >= _FIRST_ERROR:
         raise HttpError(answer.status, _host(answer), _data(answer, include=include))
     if wiring.output.mode == "json":
         wiring.output.result(_data(answer, include=include), [])
     else:
         wiring.output.raw(_text(answer, include=include))
+
+
+async def _by_sign_in(wiring: Wiring, service: str, path: str, site: str | None) -> Response:
+    try:
+        return await _answer(wiring, service, path, site)
+    except (AuthExpired, AuthRevoked) as ended:
+        if not await signed_in_again(wiring, ended):
+            raise
+        return await _answer(wiring, service, path, site)
+
+
+async def _from_bitbucket(wiring: Wiring, path: str, site: str | None) -> Response:
+    from twg.products import bitbucket  # noqa: PLC0415 - httpx only where it is used
+
+    if site is not None:
+        raise UsageError("--site does not go with bitbucket", "A workspace stands in the path.")
+    profile = await wiring.profile()
+    token = await wiring.store.bitbucket(profile)
+    if token is None:
+        raise AuthRequired(
+            profile,
+            f"there is no Bitbucket token on the profile {profile!r}",
+            command="twg setup bitbucket",
+        )
+    url = bitbucket.url_for(token, path)
+    _refuse_secrets(wiring, path)
+    async with wiring.http() as http:
+        answer = await bitbucket.get(http, token, url, limit=_LARGEST_ANSWER, deadline=_SECONDS)
+    if answer.status == _UNAUTHORIZED:
+        raise AuthExpired(
+            profile,
+            "Bitbucket does not take the stored token: it has expired, or was revoked",
+            command="twg setup bitbucket --force",
+        )
+    return answer
 
 
 async def _answer(wiring: Wiring, service: str, path: str, site: str | None) -> Response:
@@ -64,9 +97,7 @@ async def _call(
     profile = await wiring.profile()
     credential = await tokens.get(profile)
     url = atlassian.url_for(credential, service, path, site)
-    # Only now are the stored secrets known.
-    route, _, query = path.partition("?")
-    wiring.refuse_outgoing([("the path", route), ("the query", query)])
+    _refuse_secrets(wiring, path)
     answer = await _get(http, credential, url)
     if answer.status != _UNAUTHORIZED:
         return answer
@@ -79,6 +110,12 @@ async def _call(
             profile, f"{service} does not accept this sign-in, nor did a renewal change that"
         )
     return answer
+
+
+def _refuse_secrets(wiring: Wiring, path: str) -> None:
+    """Refuse to send what holds a secret; called once those are known that are stored."""
+    route, _, query = path.partition("?")
+    wiring.refuse_outgoing([("the path", route), ("the query", query)])
 
 
 async def _get(http: Http, credential: Credential, url: str) -> Response:

@@ -13,6 +13,7 @@ from twg.cli.command import Group, command
 from twg.cli.live import live_table
 from twg.cli.sign_ins import (
     as_data,
+    bitbucket_in_words,
     freshness_in_words,
     known_now,
     lapse_in_words,
@@ -54,6 +55,7 @@ async def status(wiring: Wiring) -> None:
         "Site": summary.site or "none",
         "Access": freshness_in_words(summary, now),
         "Sign-in": lapse_in_words(summary, now),
+        "Bitbucket": bitbucket_in_words(header.bitbucket.get(summary.profile)),
         "Stored in": wiring.shown(wiring.settings.auth_conf),
         "Protection": protection_in_words(header.key, wiring),
     }

@@ -17,7 +17,7 @@ from twg.cli.command import command
 from twg.cli.failure import failure_of
 from twg.cli.moments import duration
 from twg.cli.sign_ins import protection_in_words, why_no_keyring
-from twg.errors import PartialFailure, TwgError
+from twg.errors import PartialFailure, TokenRefused, TwgError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -33,6 +33,7 @@ _MARKS: Final[dict[Status, str]] = {"ok": "✔", "failed": "✘", "note": "·"}
 _OLDEST_PYTHON: Final = (3, 11)
 _SKEW_SECONDS: Final = 60.0
 _OTHERS: Final = 0o077
+_SOON_SECONDS: Final = 30 * 86_400.0
 
 # Variables that make other programs read certificates, write keys or go through proxies; twg obeys
 # none of them, but whoever set them may wonder.
@@ -119,6 +120,8 @@ async def _checks(wiring: Wiring, *, offline: bool) -> AsyncIterator[Check]:
     yield _agent(wiring)
     async for check in _sign_in(wiring, offline=offline):
         yield check
+    if (found := await _bitbucket(wiring, offline=offline)) is not None:
+        yield found
 
 
 def _python() -> Check:
@@ -212,6 +215,43 @@ async def _sign_in(wiring: Wiring, *, offline: bool) -> AsyncIterator[Check]:
             return
         yield await _token(http, credential)
         yield _site(credential)
+
+
+async def _bitbucket(wiring: Wiring, *, offline: bool) -> Check | None:
+    """Try the stored Bitbucket token; None where the store tells nothing."""
+    try:
+        profile = await wiring.profile()
+        summary = (await wiring.store.summaries()).bitbucket.get(profile)
+    except TwgError:
+        return None  # the store's own check has told why
+    if summary is None:
+        return Check(name="bitbucket", status="note", detail="no token (`twg setup bitbucket`)")
+    if offline:
+        return Check(name="bitbucket", status="note", detail="a token; not tried (--offline)")
+    try:
+        return await _bitbucket_token(wiring, profile, ends_by=summary.ends_by)
+    except TokenRefused as error:
+        fix = "Make another one and run `twg setup bitbucket --force`."
+        return Check(name="bitbucket", status="failed", detail=str(error), fix=fix)
+    except (TwgError, GuardError) as error:
+        return _failure("bitbucket", error)
+
+
+async def _bitbucket_token(wiring: Wiring, profile: str, *, ends_by: float) -> Check | None:
+    from twg.products import bitbucket  # noqa: PLC0415 - httpx only where it is used
+
+    stored = await wiring.store.bitbucket(profile)
+    if stored is None:
+        return None
+    async with wiring.http() as http:
+        now = await bitbucket.checked_again(http, stored)
+    count = f"{len(now.scopes)} scope{'' if len(now.scopes) == 1 else 's'}"
+    detail = f"the token is accepted; it has {count}"
+    if (left := ends_by - time.time()) > _SOON_SECONDS:
+        return Check(name="bitbucket", status="ok", detail=detail)
+    ends = f"{detail}; such a token lives a year, so it ends within {duration(max(left, 0.0))}"
+    fix = "Make another one and run `twg setup bitbucket --force`."
+    return Check(name="bitbucket", status="note", detail=ends, fix=fix)
 
 
 async def _provider(http: Http, issuer: str) -> Check:

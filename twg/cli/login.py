@@ -12,7 +12,7 @@ from twg.cli import provider_choice, sandbox_provider
 from twg.cli.command import command
 from twg.cli.moments import duration
 from twg.cli.sign_ins import as_data, protection_in_words, why_no_keyring
-from twg.errors import AuthExpired, AuthRevoked, StoreCorrupt, UsageError
+from twg.errors import AuthExpired, AuthRevoked, PartialFailure, StoreCorrupt, UsageError
 
 if TYPE_CHECKING:
     from twg.auth.signin import Outcome
@@ -32,6 +32,7 @@ class Wanted:
     provider: str | None
     site: str | None
     sandbox: bool
+    no_bitbucket: bool
 
 
 @command(
@@ -62,9 +63,9 @@ async def login(
     """Sign in, in your browser or with a code on another device.
 
     What you get is sealed on this device and renewed by itself. A sign-in that still works is
-    kept; --force makes a new one and revokes the old.
+    kept; --force makes a new one and revokes the old. If your account has Bitbucket, you are asked
+    for a token for it afterwards; Return alone leaves that out.
     """
-    del no_bitbucket  # a Bitbucket token is asked for by a command of its own
     wanted = Wanted(
         profile=await wiring.profile(),
         no_browser=no_browser,
@@ -73,6 +74,7 @@ async def login(
         provider=provider,
         site=site,
         sandbox=sandbox,
+        no_bitbucket=no_bitbucket,
     )
     async with wiring.http() as http:
         await _start_afresh_if_it_does_not_open(wiring, wanted)
@@ -80,8 +82,9 @@ async def login(
         if kept is not None:
             await _tell_kept(wiring, kept)
             return
-        outcome = await _sign_in(wiring, http, wanted)
-    await _tell_signed_in(wiring, await _with_site(wiring, outcome, wanted))
+        outcome = await _with_site(wiring, await _sign_in(wiring, http, wanted), wanted)
+        await _tell_signed_in(wiring, outcome)
+        await _end(wiring, http, outcome.credential, wanted)
 
 
 async def sign_in_again(wiring: Wiring, profile: str) -> Credential:
@@ -102,6 +105,7 @@ async def sign_in_again(wiring: Wiring, profile: str) -> Credential:
         provider=None,
         site=None,
         sandbox=False,
+        no_bitbucket=True,
     )
     before = (await wiring.store.summaries()).profiles.get(profile)
     async with wiring.http() as http:
@@ -214,6 +218,7 @@ async def _tell_kept(wiring: Wiring, credential: Credential) -> None:
 
 
 async def _tell_signed_in(wiring: Wiring, outcome: Outcome) -> None:
+    """Tell a person at once; a program gets one document, at the end."""
     credential = outcome.credential
     header = await wiring.store.summaries()
     account = credential.account
@@ -231,11 +236,36 @@ async def _tell_signed_in(wiring: Wiring, outcome: Outcome) -> None:
             f"  Use them with --profile {credential.profile}, or from now on always: "
             f"`twg auth switch {credential.profile}`."
         )
-    wiring.output.result(_data(wiring, header, credential) | {"kept": False}, lines)
+    if wiring.output.mode == "text":
+        for line in lines:
+            wiring.output.line(line)
     if outcome.still_alive is not None:
         wiring.output.warn(
             f"the tokens of the sign-in before could not be revoked: {outcome.still_alive}"
         )
+
+
+async def _end(wiring: Wiring, http: Http, credential: Credential, wanted: Wanted) -> None:
+    """Go on to Bitbucket, where there is somebody to ask, and end the command.
+
+    Raises:
+        PartialFailure: Bitbucket was not set up; the sign-in is kept.
+        Interrupted: The person left; likewise.
+    """
+    lines: list[str] = []
+    failure: PartialFailure | None = None
+    if not wanted.no_bitbucket and wiring.may_ask:
+        from twg.cli import bitbucket_step  # noqa: PLC0415 - only where one is asked
+
+        try:
+            lines = await bitbucket_step.run(wiring, http, credential, anew=wanted.force)
+        except PartialFailure as error:
+            failure = error
+    data = _data(wiring, await wiring.store.summaries(), credential) | {"kept": False}
+    if failure is not None:
+        failure.data |= data
+        raise failure
+    wiring.output.result(data, lines)
 
 
 def _on_site(credential: Credential) -> str:

@@ -14,6 +14,7 @@ from twg.errors import NetworkError, PartialFailure, TwgError
 if TYPE_CHECKING:
     from twg.auth.signout import SignedOut
     from twg.cli.wiring import Wiring
+    from twg.vault import BitbucketToken
 
 
 @command(
@@ -30,28 +31,47 @@ async def logout(wiring: Wiring, *, every: bool, local_only: bool) -> None:
     """Sign out: revoke the tokens at the provider, then remove them here.
 
     If the provider cannot be reached, the sign-in is kept so that you can try again; --local-only
-    removes it all the same.
+    removes it all the same. A Bitbucket token goes with its sign-in; only you can revoke it there.
     """
     from twg.auth.signout import SignOut  # noqa: PLC0415 - httpx only where it is used
+    from twg.cli.bitbucket import let_go  # noqa: PLC0415 - likewise
 
     profiles = [await wiring.profile()]
     if every:
-        profiles = sorted((await wiring.store.summaries()).profiles)
+        header = await wiring.store.summaries()
+        profiles = sorted({*header.profiles, *header.bitbucket})
     done: list[SignedOut] = []
     failed: dict[str, TwgError] = {}
+    let_go_of: list[BitbucketToken] = []
     async with wiring.http() as http:
         sign_out = SignOut(store=wiring.store, http=http, custody=wiring.custody)
         for profile in profiles:
             try:
                 outcome = await sign_out.run(profile, local_only=local_only)
+                token = await let_go(wiring, profile)
             except TwgError as error:
                 failed[profile] = _with_advice(error)
                 continue
-            if outcome is None:
+            if token is not None:
+                let_go_of.append(token)
+            elif outcome is None:
                 wiring.output.say(f"Nobody is signed in on the profile {profile!r}.")
-            else:
+            if outcome is not None:
                 done.append(outcome)
-    _tell(wiring, done, failed, local_only=local_only)
+    _tell(wiring, done, failed, _bitbucket(wiring, let_go_of), local_only=local_only)
+
+
+def _bitbucket(wiring: Wiring, tokens: list[BitbucketToken]) -> list[dict[str, str]]:
+    """Tell of tokens that were let go of; return the same for programs."""
+    from twg.products.bitbucket import place_of  # noqa: PLC0415 - httpx only where it is used
+
+    found = []
+    for token in tokens:
+        page = place_of(token.api_base).tokens_page
+        wiring.output.say(f"The Bitbucket token of {token.email} is removed here. It lives on at")
+        wiring.output.say(f"Atlassian until you revoke it: {page}")
+        found.append({"profile": token.profile, "email": token.email, "revoke_at": page})
+    return found
 
 
 def _with_advice(error: TwgError) -> TwgError:
@@ -64,8 +84,14 @@ def _with_advice(error: TwgError) -> TwgError:
 
 
 def _tell(
-    wiring: Wiring, done: list[SignedOut], failed: dict[str, TwgError], *, local_only: bool
+    wiring: Wiring,
+    done: list[SignedOut],
+    failed: dict[str, TwgError],
+    bitbucket: list[dict[str, str]],
+    *,
+    local_only: bool,
 ) -> None:
+    data = {"signed_out": [_data(one) for one in done], "bitbucket": bitbucket}
     alive = {} if local_only else {one.profile: _still_alive(one) for one in done if one.why_not}
     if failed and not done and len(failed) == 1:
         raise next(iter(failed.values()))
@@ -75,12 +101,9 @@ def _tell(
             f"{count} of {len(done) + len(failed)} sign-ins could not be ended everywhere",
             {name: str(error) for name, error in failed.items()} | alive,
             _remediation(done, failed),
-            done={"signed_out": [_data(one) for one in done]},
+            done=data,
         )
-    wiring.output.result(
-        {"signed_out": [_data(one) for one in done]},
-        [line for one in done for line in _lines(one)],
-    )
+    wiring.output.result(data, [line for one in done for line in _lines(one)])
 
 
 def _remediation(done: list[SignedOut], failed: dict[str, TwgError]) -> str:

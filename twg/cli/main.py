@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 COMMANDS: Final = {
     "login": ("twg.cli.login:login", "Sign in."),
     "logout": ("twg.cli.logout:logout", "Sign out: end the tokens at the provider, then here."),
+    "setup": ("twg.cli.setup:setup", "Set up what a sign-in alone does not bring: Bitbucket."),
     "auth": ("twg.cli.auth:auth", "Look at, switch and renew sign-ins."),
     "api": ("twg.cli.api:api", "Call an API with the stored sign-in."),
     "doctor": ("twg.cli.doctor:doctor", "Check this installation, a line a check."),

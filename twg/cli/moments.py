@@ -26,6 +26,11 @@ def moment(when: float) -> str:
     return datetime.fromtimestamp(when, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
+def day(when: float) -> str:
+    """Return the day of a Unix time on the person's calendar, such as ``2026-12-25``."""
+    return moment(when).partition(" ")[0]
+
+
 def stamp(when: float | None) -> str | None:
     """Return a Unix time for programs: RFC 3339 in UTC, such as ``2026-12-25T08:30:00Z``."""
     if when is None:

@@ -6,11 +6,11 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from twg.cli.moments import duration, moment, stamp
+from twg.cli.moments import day, duration, moment, stamp
 
 if TYPE_CHECKING:
     from twg.cli.wiring import Wiring
-    from twg.vault import CredentialSummary, Header, KeyLocation
+    from twg.vault import BitbucketSummary, CredentialSummary, Header, KeyLocation
 
 _SECONDS_A_DAY: Final = 86_400
 _WARN_DAYS: Final = 5
@@ -54,12 +54,35 @@ def as_data(header: Header, summary: CredentialSummary, wiring: Wiring) -> dict[
         "lapses_at": stamp(summary.lapses_at),
         "days_until_lapse": _days_left(summary),
         "refused": summary.refused,
+        "bitbucket": bitbucket_as_data(header.bitbucket.get(summary.profile)),
         "store": {
             "path": str(wiring.settings.auth_conf),
             "key": header.key.location if header.key else None,
             "why_not_keyring": header.key.reason if header.key else None,
         },
     }
+
+
+def bitbucket_as_data(token: BitbucketSummary | None) -> dict[str, Any] | None:
+    """Return what is told of a stored Bitbucket token as JSON values; None if there is none."""
+    if token is None:
+        return None
+    return {
+        "email": token.email,
+        "account_id": token.account_id,
+        "name": token.name,
+        "scopes": list(token.scopes),
+        "api_base": token.api_base,
+        "saved_at": stamp(token.saved_at),
+        "ends_by": stamp(token.ends_by),
+    }
+
+
+def bitbucket_in_words(token: BitbucketSummary | None) -> str | None:
+    """Return one line on a stored Bitbucket token; None if there is none."""
+    if token is None:
+        return None
+    return f"API token of {token.email}; ends by {day(token.ends_by)} at the latest"
 
 
 def state_of(summary: CredentialSummary, now: float) -> str:

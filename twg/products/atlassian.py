@@ -49,6 +49,7 @@ IDLE_DAYS: Final = 90.0
 """Days without use after which a 3LO app's refresh token lapses."""
 
 SERVICES: Final = ("jira", "confluence", "atlassian")
+"""Those that take the sign-in's own token."""
 
 _USUAL_IDLE_DAYS: Final = 30.0
 _OK: Final = 200
@@ -156,8 +157,9 @@ def url_for(credential: Credential, service: str, path: str, site: str | None = 
         ConfigError: The site was not consented to, or there is none.
     """
     if service not in SERVICES:
-        raise UsageError(f"{service!r} is not a service", f"Known are {', '.join(SERVICES)}.")
-    _check_path(path)
+        known = ", ".join((*SERVICES, "bitbucket"))
+        raise UsageError(f"{service!r} is not a service", f"Known are {known}.")
+    check_path(path)
     base = credential.provider.api_base.rstrip("/")
     if service != "atlassian":
         base = f"{base}/ex/{service}/{_cloud_id(credential, site)}"
@@ -183,7 +185,7 @@ def _cloud_id(credential: Credential, host: str | None) -> str:
     )
 
 
-def _check_path(path: str) -> None:
+def check_path(path: str) -> None:
     """Refuse a path that leads elsewhere for anyone who reads it on the way.
 
     Decided on the characters, before anything parses them, and again on what is left when they are

@@ -43,9 +43,19 @@ def routes(sandbox: Sandbox) -> list[Route]:
     ]
 
 
-def problem(status: int, message: str, **more: Any) -> Response:
+def problem(status: int, message: str) -> Response:
     """Return an error in Bitbucket's shape."""
-    return json_response(status, {"type": "error", "error": {"message": message, **more}})
+    return json_response(status, {"type": "error", "error": {"message": message}})
+
+
+def _answered(status: int, document: Any, key: Key, needed: str) -> Response:
+    """Return an answer that tells of the token's scopes, as Bitbucket's do."""
+    headers = {
+        "x-credential-type": "api_token",
+        "x-oauth-scopes": ", ".join(key.scope.split()),
+        "x-accepted-oauth-scopes": needed,
+    }
+    return json_response(status, document, headers)
 
 
 class _Bitbucket:
@@ -67,7 +77,7 @@ class _Bitbucket:
             "display_name": person.name,
             "account_status": "active",
         }
-        return json_response(200, document)
+        return _answered(200, document, key, READ_USER)
 
     async def repositories(self, request: Request) -> Response:
         """GET repositories of a workspace, paged by `page`, with the whole `next` address."""
@@ -82,7 +92,7 @@ class _Bitbucket:
         )
         if page is None or size is None or size > LARGEST_PAGE:
             return problem(400, "Invalid page")
-        return json_response(200, self._page(request, page, size))
+        return _answered(200, self._page(request, page, size), key, READ_REPOSITORY)
 
     def _page(self, request: Request, page: int, size: int) -> dict[str, Any]:
         shown = NAMES[(page - 1) * size : page * size]
@@ -105,22 +115,25 @@ class _Bitbucket:
         workspace, name = request.path_params["workspace"], request.path_params["repo"]
         if workspace != WORKSPACE or name not in NAMES:
             return problem(404, f"Repository {workspace[:60]}/{name[:60]} not found")
-        return json_response(200, _repository(name))
+        return _answered(200, _repository(name), key, READ_REPOSITORY)
 
     async def _admitted(self, request: Request, scope: str) -> Key | Response:
         """Take Basic with the account's e-mail and a scoped token that has `scope`."""
         email, token = credentials(request)
         key = await to_thread.run_sync(self._sandbox.storage.key, token, BITBUCKET)
-        if key is None or PEOPLE[key.username].email != email.lower():
+        granted = key.scope.split() if key else []
+        # One without scopes gets the very answer that an unknown one gets.
+        if key is None or not granted or PEOPLE[key.username].email != email.lower():
             headers = {"www-authenticate": 'Basic realm="Bitbucket.org HTTP"'}
             words = "Token is invalid, expired, or not supported for this endpoint."
             response = problem(401, words)
             response.headers.update(headers)
             return response
-        granted = key.scope.split()
         if scope not in granted:
             words = "Your credentials lack one or more required privilege scopes."
-            return problem(403, words, detail={"granted": granted, "required": [scope]})
+            detail = {"granted": granted, "required": [scope]}
+            document = {"type": "error", "error": {"message": words, "detail": detail}}
+            return _answered(403, document, key, scope)
         return key
 
 

@@ -1,4 +1,4 @@
-"""The API gateway: who holds an access token, what it allows, `/me` and the accessible sites."""
+"""The API gateway: who holds an access token, what it allows, `/me`, and what one has access to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from anyio import to_thread
 
 from twg.sandbox.faults import Place
-from twg.sandbox.people import PEOPLE, SITES
+from twg.sandbox.people import PEOPLE, SITES, WORKSPACE
 from twg.sandbox.web import json_response, route
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ async def profile(
 
 
 def routes(sandbox: Sandbox) -> list[Route]:
-    """Return the routes of `/me` and the accessible resources."""
+    """Return the routes of `/me`, the accessible resources and the accessible products."""
 
     async def me(request: Request) -> Response:
         return await profile(sandbox, request, _me)
@@ -109,8 +109,15 @@ def routes(sandbox: Sandbox) -> list[Route]:
             return unauthorized()
         return json_response(200, [_resource(site, caller) for site in caller.sites])
 
+    async def products(request: Request) -> Response:
+        caller = await caller_of(sandbox, request)
+        if caller is None:
+            return unauthorized()
+        return json_response(200, {"data": {"products": _products(caller)}})
+
     path = "/oauth/token/accessible-resources"
     return [
+        route(sandbox, "POST", "/accessible-products", products, Place.RESOURCE),
         route(sandbox, "GET", "/me", me, Place.RESOURCE),
         route(sandbox, "GET", path, accessible, Place.RESOURCE),
     ]
@@ -129,6 +136,22 @@ def _me(person: Person) -> dict[str, Any]:
         "locale": "en-GB",
         "sandbox": True,
     }
+
+
+def _products(caller: Caller) -> list[dict[str, Any]]:
+    """List a person's products, whatever of them was asked for."""
+    names = {"jira-software.ondemand": "Jira", "confluence.ondemand": "Confluence"}
+    workspaces = [{"cloudId": site.cloud_id, "cloudUrl": site.url} for site in caller.sites]
+    found = [
+        {"productId": each, "productDisplayName": name, "workspaces": workspaces}
+        for each, name in names.items()
+    ]
+    if caller.person.has_bitbucket:
+        harbor = [{"workspaceUrl": f"https://bitbucket.sandbox.example/{WORKSPACE}"}]
+        found.append(
+            {"productId": "bitbucket", "productDisplayName": "Bitbucket", "workspaces": harbor}
+        )
+    return found
 
 
 def _resource(site: Site, caller: Caller) -> dict[str, Any]:

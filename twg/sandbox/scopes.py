@@ -32,9 +32,11 @@ BITBUCKET: Final[Mapping[str, str]] = MappingProxyType(
     {
         "read:user:bitbucket": "See your Bitbucket account",
         "read:workspace:bitbucket": "See your workspaces",
+        "read:project:bitbucket": "See projects",
         "read:repository:bitbucket": "Read repositories",
         "write:repository:bitbucket": "Change repositories",
         "read:pullrequest:bitbucket": "Read pull requests",
+        "write:pullrequest:bitbucket": "Change pull requests",
     }
 )
 

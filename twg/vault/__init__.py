@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from twg.vault.bitbucket import BitbucketSummary, BitbucketToken
     from twg.vault.condition import Condition
     from twg.vault.credential import (
         Account,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Account",
+    "BitbucketSummary",
+    "BitbucketToken",
     "Condition",
     "Credential",
     "CredentialStore",
@@ -54,6 +57,8 @@ __all__ = [
 
 _HOMES: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "BitbucketSummary": "bitbucket",
+        "BitbucketToken": "bitbucket",
         "Condition": "condition",
         "CredentialStore": "protocol",
         "Header": "header",

@@ -136,7 +136,7 @@ class Provider:
             self.endpoints.userinfo,
             self.api_base,
         )
-        return frozenset(_origin(url) for url in used if url is not None)
+        return frozenset(origin_of(url) for url in used if url is not None)
 
     @property
     def summary(self) -> ProviderSummary:
@@ -363,7 +363,7 @@ class Credential:
         return replace(self, refused=why)
 
 
-def _origin(url: str) -> str:
+def origin_of(url: str) -> str:
     """Return scheme, host and port of `url`, the port always spelt out."""
     parts = urlsplit(url)
     name = parts.hostname or ""

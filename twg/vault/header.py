@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
+from twg.vault.bitbucket import (
+    BitbucketSummary,  # noqa: TC001 - records.py reads these annotations at run time
+)
 from twg.vault.credential import (  # noqa: TC001 - records.py reads these annotations at run time
     CredentialSummary,
     ProviderSummary,
@@ -50,6 +53,7 @@ class Header:
         active: The active profile, if there is one.
         profiles: Summaries by profile.
         providers: Saved providers by name, without their client secrets.
+        bitbucket: Bitbucket tokens by profile, without the tokens; files from before have none.
         generation: Raised by every change of the file.
     """
 
@@ -57,9 +61,10 @@ class Header:
     active: str | None = None
     profiles: Mapping[str, CredentialSummary] = field(default_factory=dict)
     providers: Mapping[str, ProviderSummary] = field(default_factory=dict)
+    bitbucket: Mapping[str, BitbucketSummary] = field(default_factory=dict)
     generation: int = 0
 
     def __post_init__(self) -> None:
         # Handed to many: what one of them does to it must not show to another.
-        for name in ("profiles", "providers"):
+        for name in ("profiles", "providers", "bitbucket"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from twg.vault.bitbucket import BitbucketToken
 from twg.vault.credential import Credential, Provider
 from twg.vault.header import Header, KeyLocation
 from twg.vault.members import Members, member
@@ -31,7 +32,8 @@ class Opened:
 
     Args:
         header: The header.
-        records: The sealed records: ``credentials`` and ``providers``.
+        records: The sealed records: ``credentials``, ``providers`` and, where there are such
+            tokens, ``bitbucket``.
         custody: Takes in secrets that are asked for.
         path: Where the store is, for messages.
     """
@@ -64,7 +66,8 @@ class Opened:
         """
         # Authenticated by now, all is as we wrote it: to look at it closer would only cost time.
         opened = cls(document.header, sealer.unseal(document), custody, document.path)
-        if opened._summaries.names != opened._credentials.names:
+        pairs = [(opened._summaries, opened._credentials), opened._bitbucket]
+        if any(told.names != kept.names for told, kept in pairs):
             raise corrupt(document.path, "header and contents do not belong together")
         return opened
 
@@ -166,6 +169,29 @@ class Opened:
         self._header.inner("providers").drop(name)
         self._count(active=self._active)
 
+    def bitbucket(self, profile: str) -> BitbucketToken | None:
+        """Return the profile's Bitbucket token, taken in by the custody."""
+        found = self._bitbucket[1].get(profile)
+        return None if found is None else disclose(BitbucketToken, found, self._custody, self._path)
+
+    def put_bitbucket(self, token: BitbucketToken) -> None:
+        """Add or replace a profile's Bitbucket token."""
+        record = member(token.profile, enclose(token))
+        summary = member(token.profile, to_plain(token.summary))
+        told, kept = self._bitbucket
+        told.put(token.profile, summary)
+        kept.put(token.profile, record)
+        self._header.put("bitbucket", told)
+        self._records.put("bitbucket", kept)
+        self._count(active=self._active)
+
+    def drop_bitbucket(self, profile: str) -> None:
+        """Remove a profile's Bitbucket token."""
+        told, kept = self._bitbucket
+        told.drop(profile)
+        kept.drop(profile)
+        self._count(active=self._active)
+
     def sealed(self, sealer: Sealer) -> bytes:
         """Return the bytes of the file that holds all this."""
         return sealer.seal(self._path, self._header, self._records)
@@ -177,6 +203,11 @@ class Opened:
     @property
     def _credentials(self) -> Members:
         return self._records.inner("credentials")
+
+    @property
+    def _bitbucket(self) -> tuple[Members, Members]:
+        """Their summaries and their records; files from before they were kept have neither."""
+        return _inner(self._header, "bitbucket"), _inner(self._records, "bitbucket")
 
     @property
     def _active(self) -> str | None:
@@ -191,3 +222,7 @@ class Opened:
     def _set(self, *, generation: int, active: str | None) -> None:
         self._header.put("generation", member("generation", generation))
         self._header.put("active", member("active", active))
+
+
+def _inner(members: Members, name: str) -> Members:
+    return members.inner(name) if name in members else Members()

@@ -38,8 +38,8 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 # Both whole numbers of three bytes, so that the texts of their base64 can be put together.
 _NONCE_BYTES: Final = 12
 _PIECE: Final = 48 * 1024
-_HEADER_OBJECTS: Final = ("profiles", "providers")
-_RECORD_OBJECTS: Final = ("credentials", "providers")
+_HEADER_OBJECTS: Final = ("profiles", "providers", "bitbucket")
+_RECORD_OBJECTS: Final = ("credentials", "providers", "bitbucket")
 _BEGINNING: Final = f'{{"format":{FORMAT},"header":'.encode()
 _SEAM: Final = b',"sealed":"'
 _END: Final = b'"}\n'

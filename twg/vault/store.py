@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guard.custody import Custody
+    from twg.vault.bitbucket import BitbucketToken
     from twg.vault.condition import Condition
     from twg.vault.credential import Credential, Provider
     from twg.vault.header import Header, KeyLocation
@@ -201,6 +202,37 @@ class SealedStore:
             return True
 
         return await self._file.exists() and await self._file.change(change)
+
+    async def bitbucket(self, profile: str) -> BitbucketToken | None:
+        """Return the profile's Bitbucket token, or None.
+
+        Raises:
+            As `read`.
+        """
+        return await self._file.read(lambda opened: opened.bitbucket(profile), None)
+
+    async def save_bitbucket(self, token: BitbucketToken) -> None:
+        """Add or replace a profile's Bitbucket token; its sign-in, if any, stays as it is.
+
+        Raises:
+            As `save`.
+        """
+        await self._file.change(lambda opened: opened.put_bitbucket(token))
+
+    async def remove_bitbucket(self, profile: str) -> BitbucketToken | None:
+        """Remove the profile's Bitbucket token and return it; None if there was none.
+
+        Raises:
+            As `save`.
+        """
+
+        def change(opened: Opened) -> BitbucketToken | None:
+            found = opened.bitbucket(profile)
+            if found is not None:
+                opened.drop_bitbucket(profile)
+            return found
+
+        return await self._file.change(change) if await self._file.exists() else None
 
     def lease(self, profile: str) -> AbstractAsyncContextManager[None]:
         """Hold the profile alone among all tasks, threads and processes; not re-entrant.

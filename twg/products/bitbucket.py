@@ -1,0 +1,297 @@
+"""Bitbucket Cloud: which token it takes, whether it takes this one, and where its API is.
+
+It takes none of Atlassian's OAuth tokens, but an API token that a person makes with scopes and that
+goes with their account's e-mail address (support.atlassian.com, "Using API tokens").
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from guard import shapes
+from twg.errors import NetworkError, ProtocolError, TokenRefused, Unavailable, UsageError
+from twg.http import BadBody, origin
+from twg.products import atlassian
+from twg.vault import BitbucketToken
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from guard.secret import Secret
+    from twg.http import Http, Response
+    from twg.vault import Credential
+
+SECRET_KIND: Final = "bitbucket-token"  # noqa: S105 - the name of a kind
+WHAT: Final = "Bitbucket API token"
+
+NEEDED_SCOPE: Final = "read:user:bitbucket"
+"""What the check of a token itself needs."""
+
+COMMON_SCOPES: Final = (
+    NEEDED_SCOPE,
+    "read:workspace:bitbucket",
+    "read:project:bitbucket",
+    "read:repository:bitbucket",
+    "read:pullrequest:bitbucket",
+    "write:repository:bitbucket",
+    "write:pullrequest:bitbucket",
+)
+"""What most people want; one that writes does not include the one that reads."""
+
+_VERSION: Final = "/2.0"
+_PRODUCTS: Final = ("bitbucket", "jira-software.ondemand", "confluence.ondemand")
+_DISCOVERY_SECONDS: Final = 10.0
+_EMAIL: Final = re.compile(r"[^@\s:]{1,128}@[^@\s:]{1,128}")
+_OTHER_KINDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "atlassian-access-token": "it looks like an access token of a workspace, project or "
+        "repository, or like an Admin API key; wanted is an API token of your account",
+        "bitbucket-app-password": "it looks like an app password, which Bitbucket ended on "
+        "2026-06-09; wanted is an API token with scopes",
+    }
+)
+
+_OK: Final = 200
+_UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
+_GONE: Final = 410
+_TOO_MANY_REQUESTS: Final = 429
+_SERVER_ERROR: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A Bitbucket.
+
+    Attributes:
+        api_base: Where its API is.
+        tokens_page: Where a person makes tokens for it, and revokes them.
+    """
+
+    api_base: str
+    tokens_page: str
+
+
+ATLASSIANS: Final = Place(
+    api_base="https://api.bitbucket.org",
+    tokens_page="https://id.atlassian.com/manage-profile/security/api-tokens",
+)
+
+
+def place_at(origin_of_both: str) -> Place:
+    """Return a look-alike that has the API and the page at one origin, as the sandbox does."""
+    base = origin_of_both.rstrip("/")
+    return Place(api_base=base, tokens_page=f"{base}/account/api-tokens")
+
+
+def place_of(api_base: str) -> Place:
+    """Return the Bitbucket whose API is at `api_base`."""
+    return ATLASSIANS if api_base == ATLASSIANS.api_base else place_at(api_base)
+
+
+def fault_of(value: str) -> str | None:
+    """Return why a value cannot be an API token for Bitbucket, by its looks; None if it may be.
+
+    Tokens vary in length and need not have a prefix, so most is for Bitbucket itself to say.
+    """
+    if "@" in value or ":" in value:
+        return "it is more than the token: paste that alone; the e-mail address is asked for next"
+    shape = shapes.looks_like(value)
+    if shape is None or shape.kind == "atlassian-api-token":
+        return None
+    return _OTHER_KINDS.get(shape.kind, f"it looks like {shape.name}")
+
+
+def email_fault(value: str) -> str | None:
+    """Return why a line is no e-mail address to sign in with, or None if it is one."""
+    return None if _EMAIL.fullmatch(value) else "it is not an e-mail address"
+
+
+async def has_bitbucket(http: Http, credential: Credential) -> bool | None:
+    """Ask Atlassian whether the account of a sign-in has Bitbucket.
+
+    Its product discovery is open to some apps only, and not documented for others. So only an
+    answer that lists products, Bitbucket not among them, is taken for a no.
+
+    Returns:
+        Whether it has; None where that cannot be told.
+    """
+    try:
+        answer = await http.request(
+            "POST",
+            f"{credential.provider.api_base}/accessible-products",
+            pinned=credential.hosts,
+            bearer=credential.tokens.access,
+            json={"productIds": list(_PRODUCTS), "permissionIds": []},
+            deadline=_DISCOVERY_SECONDS,
+        )
+        listed = answer.json()["data"]["products"] if answer.status == _OK else []
+        products = [str(one["productId"]) for one in listed]
+    except (NetworkError, ProtocolError, BadBody, LookupError, TypeError):
+        return None
+    return any("bitbucket" in product for product in products) if products else None
+
+
+async def checked(
+    http: Http, place: Place, *, profile: str, email: str, token: Secret, now: float
+) -> BitbucketToken:
+    """Ask Bitbucket whether it takes a token, whom it stands for and what it may do.
+
+    Args:
+        http: What the request goes through.
+        place: Which Bitbucket.
+        profile: The name it is to be kept under.
+        email: The account's e-mail address.
+        token: The token.
+        now: The time, in Unix seconds.
+
+    Raises:
+        TokenRefused: Bitbucket does not take it, or it may not do what the check needs.
+        NetworkError: Bitbucket cannot be reached, or (`Unavailable`) not now.
+        ProtocolError: It answers as Bitbucket does not.
+    """
+    candidate = BitbucketToken(
+        profile=profile, token=token, email=email, api_base=place.api_base, saved_at=now
+    )
+    answer = await get(http, candidate, url_for(candidate, "/user"))
+    if answer.status != _OK:
+        raise _refusal(answer)
+    user = _document(answer)
+    return BitbucketToken(
+        profile=profile,
+        token=token,
+        email=email,
+        account_id=_text(user.get("account_id")),
+        name=_text(user.get("display_name")),
+        scopes=_scopes(answer),
+        api_base=place.api_base,
+        saved_at=now,
+    )
+
+
+async def checked_again(http: Http, token: BitbucketToken) -> BitbucketToken:
+    """Ask Bitbucket whether it still takes a stored token; return it as it is now.
+
+    Raises:
+        As `checked`.
+    """
+    return await checked(
+        http,
+        place_of(token.api_base),
+        profile=token.profile,
+        email=token.email,
+        token=token.token,
+        now=token.saved_at,
+    )
+
+
+def url_for(token: BitbucketToken, path: str) -> str:
+    """Return the URL of `path` at the Bitbucket that a token is for.
+
+    Args:
+        token: The token.
+        path: Begins with one slash, and with the interface's version or without; may carry a query.
+
+    Raises:
+        UsageError: A path that leads elsewhere.
+    """
+    atlassian.check_path(path)
+    version = "" if path.startswith(f"{_VERSION}/") else _VERSION
+    url = f"{token.api_base.rstrip('/')}{version}{path}"
+    if origin(url) not in token.hosts:  # pragma: no cover - the path is checked; this is on top
+        raise UsageError("the path leads to another host")
+    return url
+
+
+async def get(http: Http, token: BitbucketToken, url: str, **limits: Any) -> Response:
+    """Get `url` with a token, as its account's e-mail address has it (RFC 7617).
+
+    Raises:
+        ConfigError: It is at another origin than the token is for; nothing was sent.
+        NetworkError: No answer.
+    """
+    return await http.request(
+        "GET", url, pinned=token.hosts, basic=(token.email, token.token), **limits
+    )
+
+
+def lacking(scopes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which of the common scopes are not among these."""
+    return tuple(scope for scope in COMMON_SCOPES if scope not in scopes)
+
+
+def _refusal(answer: Response) -> TokenRefused | ProtocolError | Unavailable:
+    """Return what an answer to the check means that is not the account."""
+    host, status = urlsplit(answer.url).netloc, answer.status
+    if status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR:
+        return Unavailable(host, f"it answered HTTP {status}", status=status)
+    if answer.headers.get("x-credential-type", "").endswith("access_token"):
+        return TokenRefused(
+            host,
+            "it belongs to a workspace, project or repository, not to an account",
+            "Make an API token of your account instead, with scopes.",
+        )
+    if status == _UNAUTHORIZED:
+        # Bitbucket's answer is one and the same for all of these.
+        return TokenRefused(
+            host,
+            "it is unknown, has expired, has no scopes, or is another account's",
+            "Copy it again and see that the e-mail address is its account's, or make another one "
+            "by “Create API token with scopes”, for Bitbucket.",
+        )
+    if status in {_FORBIDDEN, _GONE}:
+        return _without_right(answer, host)
+    return ProtocolError(
+        f"{host} was asked whom the token stands for and answered HTTP {status}",
+        "Try again. If it goes on, see https://bitbucket.status.atlassian.com.",
+    )
+
+
+def _without_right(answer: Response, host: str) -> TokenRefused:
+    granted = _granted(answer)
+    if granted is None:
+        return TokenRefused(
+            host,
+            f"it answered HTTP {answer.status}",
+            "See whether you can open bitbucket.org in your browser; your organization may "
+            "allow certain networks only.",
+        )
+    return TokenRefused(
+        host,
+        f"it lacks the scope {NEEDED_SCOPE} (it has: {', '.join(granted) or 'none'})",
+        f"Make another one that has {NEEDED_SCOPE} too: a token's scopes cannot be changed.",
+    )
+
+
+def _granted(answer: Response) -> tuple[str, ...] | None:
+    """Return the scopes that a token has by an answer that it lacks one; None if it says none."""
+    try:
+        detail = answer.json()["error"]["detail"]
+        return tuple(filter(None, map(_text, detail["granted"])))
+    except (BadBody, LookupError, TypeError):
+        return _scopes(answer) or None
+
+
+def _scopes(answer: Response) -> tuple[str, ...]:
+    told = answer.headers.get("x-oauth-scopes", "").split(",")
+    return tuple(sorted(filter(None, (_text(scope.strip()) for scope in told))))
+
+
+def _document(answer: Response) -> Mapping[str, Any]:
+    try:
+        found = answer.json()
+    except BadBody:
+        found = None
+    if not isinstance(found, dict):
+        raise ProtocolError(f"{urlsplit(answer.url).netloc} does not say whom the token stands for")
+    return found
+
+
+def _text(value: Any) -> str | None:
+    # Shown on terminals: what could steer one goes, direction marks included.
+    text = "".join(filter(str.isprintable, value)) if isinstance(value, str) else ""
+    return text or None
