@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import asyncclick as click
 
-from twg.cli.bitbucket import stored_token
 from twg.cli.command import command
-from twg.errors import PolicyDenied
+from twg.errors import ConfigError, PolicyDenied
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from twg.git.bridge import Bridge
     from twg.git.repository import Call
     from twg.http import Http
-    from twg.vault import BitbucketToken
 
 _READ_SECONDS: Final = 600.0
 """How long a server may be silent: it looks through a large push before it says a word."""
@@ -40,9 +38,8 @@ async def git_remote(wiring: Wiring, *, remote: str, address: str) -> None:
     from twg.git import helper  # noqa: PLC0415 - only where git asks
 
     denied: list[PolicyDenied] = []
-    token = await stored_token(wiring, await wiring.profile())
     async with wiring.http(read_seconds=_READ_SECONDS) as http:
-        bridge = _bridge(wiring, http, token, address, denied.append)
+        bridge = await _bridge(wiring, http, address, denied.append)
         async with bridge.open() as at:
             status = await helper.run(at, wiring.environ, wiring.umask)
     if denied:
@@ -51,27 +48,35 @@ async def git_remote(wiring: Wiring, *, remote: str, address: str) -> None:
         raise click.exceptions.Exit(status)
 
 
-def _bridge(
-    wiring: Wiring,
-    http: Http,
-    token: BitbucketToken,
-    address: str,
-    denied: Callable[[PolicyDenied], None],
+async def _bridge(
+    wiring: Wiring, http: Http, address: str, denied: Callable[[PolicyDenied], None]
 ) -> Bridge:
-    from twg.git.bridge import Bridge, Login  # noqa: PLC0415 - only where git asks
+    from twg.cli.bitbucket import stored  # noqa: PLC0415 - only where git asks
+    from twg.git.bridge import Bridge, Login  # noqa: PLC0415 - likewise
     from twg.git.repository import Repository  # noqa: PLC0415 - likewise
+    from twg.http import origin  # noqa: PLC0415 - likewise
     from twg.products import bitbucket  # noqa: PLC0415 - likewise
+
+    repository = Repository.at(address)
+    token = await stored(wiring, await wiring.profile())
+    base = bitbucket.place_of(token.api_base).git_base
+    if not repository.is_below(base):
+        raise ConfigError(
+            f"{address} is not at {base}, which the stored token is for; nothing was sent",
+            f"Use an address such as twg::{base}/WORKSPACE/REPOSITORY.",
+        )
 
     def refusal(call: Call) -> str | None:
         if wiring.agent is None or not call.writes:
             return None
-        error = PolicyDenied("write", f"git push to {address}")
+        error = PolicyDenied(f"an agent asked to push to {address}; it may fetch only")
+        wiring.audit.record("policy.denied", outcome="refused", reason="git push")
         denied(error)
         return str(error)
 
     return Bridge(
-        repository=Repository.at(address),
-        login=Login(bitbucket.GIT_USER, token.token, bitbucket.git_hosts(token)),
+        repository=repository,
+        login=Login(bitbucket.GIT_USER, token.token, frozenset({origin(base)})),
         http=http,
         refusal=refusal,
         failed=wiring.output.warn,

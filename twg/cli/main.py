@@ -174,7 +174,9 @@ async def _invoke(wiring: Wiring, command: Command | Group) -> int:
     import asyncclick as click  # noqa: PLC0415 - see root
 
     try:
-        async with await command.make_context(command.name, list(wiring.argv), obj=wiring) as context:
+        async with await command.make_context(
+            command.name, list(wiring.argv), obj=wiring
+        ) as context:
             await command.invoke(context)
     except click.exceptions.Exit as done:
         return done.exit_code

@@ -217,8 +217,12 @@ class Wiring:
             custody=self.custody,
         )
 
-    def http(self) -> Http:
-        """Return a new HTTP client, to be used as an async context manager."""
+    def http(self, **waits: float) -> Http:
+        """Return a new HTTP client, to be used as an async context manager.
+
+        Args:
+            waits: Other time limits than the usual ones; see `Http`.
+        """
         from twg import __version__  # noqa: PLC0415 - httpx only for commands that call out
         from twg.http import Http  # noqa: PLC0415 - likewise
 
@@ -228,6 +232,7 @@ class Wiring:
             proxy=settings.proxy,
             no_proxy=settings.no_proxy,
             user_agent=f"twg/{__version__}",
+            **waits,
         )
 
     @cached_property

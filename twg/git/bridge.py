@@ -75,7 +75,7 @@ class Bridge:
         login: What is added to them.
         http: What they go through.
         refusal: Why a call is not allowed, in words; None if it is.
-        failed: Hears of each call that did not succeed, in words.
+        failed: Hears of each allowed call that did not succeed, in words.
         scrub: Cleans the words of a server's errors.
     """
 
@@ -113,7 +113,7 @@ class Bridge:
             if not known or call is None:
                 await talk.answer_in_words(HTTPStatus.NOT_FOUND, "twg: there is nothing here")
             elif (why := self.refusal(call)) is not None:
-                await self._fail(talk, HTTPStatus.FORBIDDEN, why)
+                await talk.answer_in_words(HTTPStatus.FORBIDDEN, f"twg: {why}")
             else:
                 await self._forward(talk, request, call)
 

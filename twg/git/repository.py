@@ -48,6 +48,10 @@ class Repository:
             )
         return cls(at, parts.path.rstrip("/"))
 
+    def is_below(self, base: str) -> bool:
+        """Tell whether a server's repositories, which are all below `base`, may include it."""
+        return self.url.startswith(f"{origin(base)}{urlsplit(base).path}/")
+
     @property
     def url(self) -> str:
         """Its whole address."""
