@@ -55,11 +55,16 @@ _OBEYED_PREFIX: Final = "KEYRING_PROPERTY_"
 _NEEDED_PREFIX: Final = "XDG_"
 
 
-def harden() -> None:
-    """Close the process to others: private files, no core dump, no stray standard descriptor."""
-    os.umask(_PRIVATE)
+def harden() -> int:
+    """Close the process to others: private files, no core dump, no stray standard descriptor.
+
+    Returns:
+        The file mode creation mask as it was, for a child that writes what is the user's own.
+    """
+    umask = os.umask(_PRIVATE)
     _allow_no_core_dump()
     _fill_standard_descriptors()
+    return umask
 
 
 def hide_memory() -> None:

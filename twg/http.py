@@ -27,7 +27,7 @@ from twg.transport import IDLE_SECONDS, Connections
 from twg.trust import context_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -78,6 +78,21 @@ class Response:
             return parsedate_to_datetime(self.headers["date"]).timestamp()
         except (KeyError, ValueError, TypeError, OverflowError):
             return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """An answer whose body is still to come.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Names in lower case; of repeated headers the values joined by commas.
+        chunks: The body as it arrives, unbounded; to be read once, inside the exchange.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
 
 
 def strict_json(body: bytes) -> Any:
@@ -281,8 +296,7 @@ class Http:
         if bearer is not None:
             sent["Authorization"] = bearer_header(url, bearer, pinned)
         if basic is not None:
-            pair = f"{basic[0]}:{secrets.plain(basic[1])}"
-            sent["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+            sent["Authorization"] = _basic(secrets, *basic)
         with _translated(urlsplit(url).netloc, deadline):
             with anyio.fail_after(deadline):
                 request = httpx.Request(
@@ -298,10 +312,60 @@ class Http:
             _LOG.info("answered", request=asked, status=answer.status_code)
             return Response(
                 status=answer.status_code,
-                headers={name.lower(): value for name, value in answer.headers.items()},
+                headers=_lowered(answer.headers),
                 body=body,
                 url=url,
             )
+
+    @contextlib.asynccontextmanager
+    async def exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        pinned: frozenset[str],
+        headers: Mapping[str, str],
+        basic: tuple[str, Secret],
+        content: AsyncIterable[bytes] | None = None,
+    ) -> AsyncIterator[Stream]:
+        """Send one request and yield its answer, both bodies as they come, in constant memory.
+
+        Args:
+            method: The HTTP method.
+            url: An absolute URL; https, or http to loopback.
+            pinned: The origins that may get the secret.
+            headers: Further headers, none of them secret; with a Content-Length the body is sent
+                so, else in chunks.
+            basic: User and secret for ``Authorization: Basic`` (RFC 7617).
+            content: The request's body.
+
+        Raises:
+            ConfigError: A URL not to be used, or the secret on its way to an origin not pinned.
+            NetworkError: No connection, or it broke, or each side waited too long for the other.
+            BodyTooLarge: It is compressed though that was not asked for.
+        """
+        target = origin(url)
+        transport = self._transport(target)
+        sent = httpx.Headers({"Accept-Encoding": "identity", "User-Agent": self._user_agent})
+        sent.update(headers)
+        sent["Authorization"] = _basic(_Revealing(target, pinned), *basic)
+        with _translated(urlsplit(url).netloc, math.inf):
+            request = httpx.Request(
+                method, url, headers=sent, content=content, extensions=self._extensions
+            )
+            answer = await transport.handle_async_request(request)
+            try:
+                _check_plain(answer, request.url.host)
+                yield Stream(
+                    status=answer.status_code,
+                    headers=_lowered(answer.headers),
+                    chunks=answer.aiter_raw(),
+                )
+            finally:
+                await answer.aclose()
+        _LOG.info(
+            "answered", request=f"{method} {url.partition('?')[0]}", status=answer.status_code
+        )
 
     def _transport(self, target: str) -> httpx.AsyncBaseTransport:
         scheme, _, host = target.partition("://")
@@ -359,10 +423,23 @@ def _dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-async def _bounded(answer: httpx.Response, host: str, limit: int) -> bytes:
+def _basic(secrets: _Revealing, user: str, secret: Secret) -> str:
+    pair = f"{user}:{secrets.plain(secret)}"
+    return f"Basic {base64.b64encode(pair.encode()).decode()}"
+
+
+def _lowered(headers: httpx.Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _check_plain(answer: httpx.Response, host: str) -> None:
     encoding = answer.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
         raise BodyTooLarge(f"{host} sent a compressed answer that was not asked for")
+
+
+async def _bounded(answer: httpx.Response, host: str, limit: int) -> bytes:
+    _check_plain(answer, host)
     body = bytearray()
     async for chunk in answer.aiter_raw():
         body += chunk

@@ -8,7 +8,7 @@ import asyncclick as click
 
 from twg.cli.again import signed_in_again
 from twg.cli.command import command
-from twg.errors import AuthExpired, AuthRequired, AuthRevoked, HttpError, UsageError
+from twg.errors import AuthExpired, AuthRevoked, HttpError, UsageError
 
 if TYPE_CHECKING:
     from twg.auth.tokens import TokenManager
@@ -59,18 +59,13 @@ async def _by_sign_in(wiring: Wiring, service: str, path: str, site: str | None)
 
 
 async def _from_bitbucket(wiring: Wiring, path: str, site: str | None) -> Response:
-    from twg.products import bitbucket  # noqa: PLC0415 - httpx only where it is used
+    from twg.cli.bitbucket import stored  # noqa: PLC0415 - httpx only where it is used
+    from twg.products import bitbucket  # noqa: PLC0415 - likewise
 
     if site is not None:
         raise UsageError("--site does not go with bitbucket", "A workspace stands in the path.")
     profile = await wiring.profile()
-    token = await wiring.store.bitbucket(profile)
-    if token is None:
-        raise AuthRequired(
-            profile,
-            f"there is no Bitbucket token on the profile {profile!r}",
-            command="twg setup bitbucket",
-        )
+    token = await stored(wiring, profile)
     url = bitbucket.url_for(token, path)
     _refuse_secrets(wiring, path)
     async with wiring.http() as http:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from twg.cli import sandbox_provider
-from twg.errors import TokenRefused
+from twg.errors import AuthRequired, TokenRefused
 from twg.products import atlassian, bitbucket
 
 if TYPE_CHECKING:
@@ -126,6 +126,23 @@ async def _checked(
         # The same one does not live longer for being entered again.
         return replace(found, saved_at=before.saved_at)
     return found
+
+
+async def stored(wiring: Wiring, profile: str) -> BitbucketToken:
+    """Return the profile's token.
+
+    Raises:
+        AuthRequired: There is none.
+        StoreError: The store cannot be opened.
+    """
+    token = await wiring.store.bitbucket(profile)
+    if token is None:
+        raise AuthRequired(
+            profile,
+            f"there is no Bitbucket token on the profile {profile!r}",
+            command=command_for(profile),
+        )
+    return token
 
 
 async def let_go(wiring: Wiring, profile: str) -> BitbucketToken | None:

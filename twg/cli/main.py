@@ -17,12 +17,12 @@ from twg.cli.wiring import Wiring
 from twg.errors import TwgError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from anyio import CancelScope
     from anyio.abc import TaskStatus
 
-    from twg.cli.command import Group
+    from twg.cli.command import Command, Group
     from twg.cli.failure import Failure
 
 COMMANDS: Final = {
@@ -49,15 +49,21 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         # What the terminal's encoding lacks is shown as an escape, as Python does on stderr.
         sys.stdout.reconfigure(errors="backslashreplace")
-    status = run(sys.argv[1:], environ, process_wide=True)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, hooks.ScrubbedStream):
-            with _while_somebody_reads():
-                stream.finish()
-    sys.exit(status)
+    sys.exit(_to_its_end(Wiring(sys.argv[1:], environ), root))
 
 
-def run(argv: Sequence[str], environ: Mapping[str, str], *, process_wide: bool = False) -> int:
+def git_remote() -> None:
+    """Run `git-remote-twg`, which git calls for addresses that begin with ``twg::``."""
+    environ = dict(os.environ)
+    umask = process.harden()
+    process.forget_variables(os.environ)
+    wiring = Wiring(sys.argv[1:], environ, umask=umask)
+    # Standard output speaks with git: whoever runs it, nothing of ours belongs there.
+    wiring.options.output = "text"
+    sys.exit(_to_its_end(wiring, _git_remote))
+
+
+def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run `twg` with `argv`; return the exit status.
 
     The order matters: secrets among the arguments are refused before any module that could log
@@ -66,16 +72,27 @@ def run(argv: Sequence[str], environ: Mapping[str, str], *, process_wide: bool =
     Args:
         argv: The command line without the program's name.
         environ: The environment as it was at the start, for what twg itself reads of it.
-        process_wide: The process is ours: what others print in it is scrubbed too.
     """
-    wiring = Wiring(argv, environ)
-    if process_wide:
-        _take_over(wiring)
+    return _guarded(Wiring(argv, environ), root)
+
+
+def _to_its_end(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
+    """Run a command in a process that is ours: what others print in it is scrubbed too."""
+    _take_over(wiring)
+    status = _guarded(wiring, command)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, hooks.ScrubbedStream):
+            with _while_somebody_reads():
+                stream.finish()
+    return status
+
+
+def _guarded(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
     try:
-        intake.refuse_arguments(argv)
-        return _parse_and_run(wiring)
+        intake.refuse_arguments(wiring.argv)
+        return _parse_and_run(wiring, command)
     except SecretRefused as error:
-        process.hide_arguments(argv)
+        process.hide_arguments(wiring.argv)
         return _refuse(wiring, error)
     except KeyboardInterrupt as error:
         return _fail(wiring, error)
@@ -121,6 +138,12 @@ def root() -> Group:
     return group
 
 
+def _git_remote() -> Command:
+    from twg.cli.git_remote import git_remote  # noqa: PLC0415 - see root
+
+    return git_remote
+
+
 def _print_version(ctx: object, _param: object, value: object) -> None:
     import asyncclick as click  # noqa: PLC0415 - see root
 
@@ -129,13 +152,13 @@ def _print_version(ctx: object, _param: object, value: object) -> None:
         raise click.exceptions.Exit(0)
 
 
-def _parse_and_run(wiring: Wiring) -> int:
+def _parse_and_run(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
     import anyio  # noqa: PLC0415 - see root
 
-    return anyio.run(_run_until_signal, wiring)
+    return anyio.run(_run_until_signal, wiring, command)
 
 
-async def _run_until_signal(wiring: Wiring) -> int:
+async def _run_until_signal(wiring: Wiring, wanted: Callable[[], Command | Group]) -> int:
     """Run the command; Ctrl-C, SIGTERM and SIGHUP cancel it, which shielded sections outlast."""
     import anyio  # noqa: PLC0415 - see root
 
@@ -146,16 +169,16 @@ async def _run_until_signal(wiring: Wiring) -> int:
         if sys.platform != "win32":
             await tasks.start(_cancel_on_signal, command, wiring)
         with command:
-            done.append(await _run_command(wiring))
+            done.append(await _run_command(wiring, wanted))
         tasks.cancel_scope.cancel()
     return done[0] if done else _fail(wiring, KeyboardInterrupt())
 
 
-async def _run_command(wiring: Wiring) -> int:
+async def _run_command(wiring: Wiring, wanted: Callable[[], Command | Group]) -> int:
     status = 0
     try:
         with _while_somebody_reads():
-            status = await _invoke(wiring)
+            status = await _invoke(wiring, wanted())
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - the one place they end
         status = _fail(wiring, error)
     return status
@@ -175,13 +198,14 @@ def _while_somebody_reads() -> Iterator[None]:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-async def _invoke(wiring: Wiring) -> int:
+async def _invoke(wiring: Wiring, command: Command | Group) -> int:
     # Not click's own `main`: it exits by itself on a broken pipe.
     import asyncclick as click  # noqa: PLC0415 - see root
 
-    command = root()
     try:
-        async with await command.make_context("twg", list(wiring.argv), obj=wiring) as context:
+        async with await command.make_context(
+            command.name, list(wiring.argv), obj=wiring
+        ) as context:
             await command.invoke(context)
     except click.exceptions.Exit as done:
         return done.exit_code

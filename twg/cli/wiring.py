@@ -55,6 +55,7 @@ class Wiring:
         environ: The environment as it was at the start.
         stdout: Where results go.
         stderr: Where everything else goes.
+        umask: The file mode creation mask of whoever started us, for what is written for them.
     """
 
     def __init__(
@@ -64,8 +65,10 @@ class Wiring:
         *,
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
+        umask: int = 0o077,
     ) -> None:
         self.argv = tuple(argv)
+        self.umask = umask
         self.environ = environ
         self.options = Options()
         self.stdout = stdout or sys.stdout
@@ -262,8 +265,12 @@ class Wiring:
             keyring_seconds=settings.keyring_seconds,
         )
 
-    def http(self) -> Http:
-        """Return a new HTTP client, to be used as an async context manager."""
+    def http(self, **waits: float) -> Http:
+        """Return a new HTTP client, to be used as an async context manager.
+
+        Args:
+            waits: Other time limits than the usual ones; see `Http`.
+        """
         from twg import __version__  # noqa: PLC0415 - httpx only for commands that call out
         from twg.http import Http  # noqa: PLC0415 - likewise
 
@@ -273,6 +280,7 @@ class Wiring:
             proxy=settings.proxy,
             no_proxy=settings.no_proxy,
             user_agent=f"twg/{__version__}",
+            **waits,
         )
 
     @cached_property

@@ -42,6 +42,9 @@ COMMON_SCOPES: Final = (
 )
 """What most people want; one that writes does not include the one that reads."""
 
+GIT_USER: Final = "x-bitbucket-api-token-auth"
+"""Whom git names with such a token, as it is the same for all accounts."""
+
 _VERSION: Final = "/2.0"
 _PRODUCTS: Final = ("bitbucket", "jira-software.ondemand", "confluence.ondemand")
 _DISCOVERY_SECONDS: Final = 10.0
@@ -69,15 +72,18 @@ class Place:
 
     Attributes:
         api_base: Where its API is.
+        git_base: Where its repositories are.
         tokens_page: Where a person makes tokens for it, and revokes them.
     """
 
     api_base: str
+    git_base: str
     tokens_page: str
 
 
 ATLASSIANS: Final = Place(
     api_base="https://api.bitbucket.org",
+    git_base="https://bitbucket.org",
     tokens_page="https://id.atlassian.com/manage-profile/security/api-tokens",
 )
 
@@ -85,7 +91,7 @@ ATLASSIANS: Final = Place(
 def place_at(origin_of_both: str) -> Place:
     """Return a look-alike that has the API and the page at one origin, as the sandbox does."""
     base = origin_of_both.rstrip("/")
-    return Place(api_base=base, tokens_page=f"{base}/account/api-tokens")
+    return Place(api_base=base, git_base=f"{base}/git", tokens_page=f"{base}/account/api-tokens")
 
 
 def place_of(api_base: str) -> Place:

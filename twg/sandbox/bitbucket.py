@@ -25,7 +25,7 @@ READ_USER: Final = "read:user:bitbucket"
 READ_REPOSITORY: Final = "read:repository:bitbucket"
 PAGE: Final = 10
 LARGEST_PAGE: Final = 100
-_NAMES: Final = (
+NAMES: Final = (
     *("berth-planner", "crane-telemetry", "dock-handbook", "ferry-timetable", "harbor-site"),
     *("lighthouse", "log-tools", "pilot-app", "quay-lights", "radio-bridge", "tide-model"),
     *("tug-dispatch", "weather-feed"),
@@ -95,14 +95,14 @@ class _Bitbucket:
         return _answered(200, self._page(request, page, size), key, READ_REPOSITORY)
 
     def _page(self, request: Request, page: int, size: int) -> dict[str, Any]:
-        shown = _NAMES[(page - 1) * size : page * size]
+        shown = NAMES[(page - 1) * size : page * size]
         document: dict[str, Any] = {
             "values": [_repository(name) for name in shown],
             "pagelen": size,
-            "size": len(_NAMES),
+            "size": len(NAMES),
             "page": page,
         }
-        if page * size < len(_NAMES):
+        if page * size < len(NAMES):
             query = urlencode({"page": page + 1, "pagelen": size})
             document["next"] = f"{self._sandbox.issuer}{request.url.path}?{query}"
         return document
@@ -113,13 +113,13 @@ class _Bitbucket:
         if isinstance(key, Response):
             return key
         workspace, name = request.path_params["workspace"], request.path_params["repo"]
-        if workspace != WORKSPACE or name not in _NAMES:
+        if workspace != WORKSPACE or name not in NAMES:
             return problem(404, f"Repository {workspace[:60]}/{name[:60]} not found")
         return _answered(200, _repository(name), key, READ_REPOSITORY)
 
     async def _admitted(self, request: Request, scope: str) -> Key | Response:
         """Take Basic with the account's e-mail and a scoped token that has `scope`."""
-        email, token = _basic(request)
+        email, token = credentials(request)
         key = await to_thread.run_sync(self._sandbox.storage.key, token, BITBUCKET)
         granted = key.scope.split() if key else []
         # One without scopes gets the very answer that an unknown one gets.
@@ -137,7 +137,8 @@ class _Bitbucket:
         return key
 
 
-def _basic(request: Request) -> tuple[str, str]:
+def credentials(request: Request) -> tuple[str, str]:
+    """Return user and secret of HTTP Basic; empty ones where there are none."""
     kind, _, encoded = request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "basic":
         return "", ""

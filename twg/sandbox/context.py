@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from twg.sandbox.faults import Faults
     from twg.sandbox.minting import Mint
@@ -58,12 +59,14 @@ class Sandbox:
     """One running sandbox: its address, options, state and what it has seen.
 
     Attributes:
+        repositories: Where its git server keeps them.
         control: The secret that opens `/sandbox/issued`, `/sandbox/expire` and `/sandbox/stop`.
     """
 
     port: int
     options: Options
     storage: Storage
+    repositories: Path
     faults: Faults
     mint: Mint
     control: str = field(repr=False)
