@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from guard.secret import Secret
+    from guard.sieve import Sieve
 
 SHORTEST: Final = 8
 """Shorter words are looked up together with what surrounds them only."""
@@ -30,6 +31,7 @@ REFUSED: Final = "refused-secret"
 _SOME_SECRET: Final = frozenset({REFUSED, "named-secret"})
 _SHORTEST_IN_FILES: Final = 16
 _MOST_JOINED: Final = 8
+_LARGE: Final = 1 << 15
 _MOST_REMEMBERED: Final = 1 << 17
 
 # A word as a shell reads it; a quote that is not closed is a character as any other. Nothing is
@@ -96,6 +98,7 @@ class Lookout:
         self._fingerprint = fingerprint
         self._programs = programs
         self._commands = commands
+        self._sieve: Sieve | None = None
         self._innocent: set[str] = set()
         self._innocent_phrases: set[str] = set()
 
@@ -127,8 +130,22 @@ class Lookout:
     def _shaped(self, text: str) -> Iterator[tuple[int, int, str]]:
         from guard import shapes  # noqa: PLC0415 - its patterns take time
 
-        if self._shapes:
-            yield from ((start, end, shape.kind) for start, end, shape in shapes.find(text))
+        if not self._shapes:
+            return
+        for left, right in self._regions(text):
+            for start, end, shape in shapes.find(text[left:right]):
+                yield left + start, left + end, shape.kind
+
+    def _regions(self, text: str) -> Iterable[tuple[int, int]]:
+        """Return where to look closely: all of a short text, few places of a long one."""
+        if len(text) < _LARGE:
+            return [(0, len(text))]
+        if self._sieve is None:
+            from guard.sieve import Sieve  # noqa: PLC0415 - only for large texts
+
+            self._sieve = Sieve(None)
+        # A byte for each character: what it points at is ASCII.
+        return self._sieve.regions(text.encode("latin-1", "replace"))
 
     def _looked_up(self, text: str) -> Iterator[tuple[int, int, str]]:
         if not self._telling and not self._fingerprints:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guard import shapes
 from guard.lookout import Lookout, is_telling, marks_of, words_of
 from guard.secret import Secret
 
@@ -223,6 +224,19 @@ def test_of_several_kinds_the_one_that_says_most_is_told() -> None:
 def test_what_looks_like_a_secret_is_found_where_that_is_wanted() -> None:
     assert Lookout(shapes=True)(f"echo {JWT}") == {"jwt"}
     assert Lookout()(f"echo {JWT}") == set()
+
+
+@pytest.mark.parametrize("shape", shapes.SHAPES, ids=lambda shape: shape.kind)
+@pytest.mark.parametrize("filler", ["a line of a log\n", "grüße aus ሴ "])
+def test_in_a_large_text_what_looks_like_a_secret_is_found_as_in_a_small_one(
+    shape: shapes.Shape, filler: str
+) -> None:
+    before = filler * 3000
+    text = f"{before}\n{shape.example}\n{before}"
+    expected = [(start, end, each.kind) for start, end, each in shapes.find(text)]
+
+    assert expected
+    assert list(Lookout(shapes=True).spans(text)) == expected
 
 
 def test_in_a_file_the_place_of_a_secret_is_told() -> None:
