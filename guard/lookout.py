@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from guard.secret import Secret
+    from guard.sieve import Sieve
 
 SHORTEST: Final = 8
 """Shorter words are looked up together with what surrounds them only."""
@@ -30,6 +31,7 @@ REFUSED: Final = "refused-secret"
 _SOME_SECRET: Final = frozenset({REFUSED, "named-secret"})
 _SHORTEST_IN_FILES: Final = 16
 _MOST_JOINED: Final = 8
+_LARGE: Final = 1 << 15
 _MOST_REMEMBERED: Final = 1 << 17
 
 # A word as a shell reads it; a quote that is not closed is a character as any other. Nothing is
@@ -47,14 +49,18 @@ _NAMED: Final = re.compile(
     r"(?i:token|secret|pass|key|pwd|pat|credential|auth|cookie)|\s-[tpkuH]|[?&;#]\w+="
 )
 _EXPANSION: Final = re.compile(r"\$\{[^}]*\}|\$\([^)]*\)|\$\w+|`[^`]*`")
+_OF_ONE_LETTER: Final = re.compile(r"-[A-Za-z] ")
 _ENDS: Final = frozenset({";", "&&", "||", "|", "&"})
 _CUT: Final = re.compile(r"""[\s=:@/&?,;#()\[\]{}<>|"'`\\]""")
 _LONG_WORD: Final = re.compile(r"[A-Za-z0-9+/_.~=%:@-]{16,4096}+")
 _DIGIT: Final = re.compile(r"[0-9]")
-# At least eight characters, a digit and a letter among them; neither a path nor an address.
+# At least eight characters, a digit and a letter among them; no path, no address, no issue's key.
 _TELLING: Final = re.compile(
-    r"(?!~|\.{0,2}/|[A-Za-z]:\\|https?://)(?=[^0-9]*[0-9])(?=[\d\W_]*[^\d\W_])\S{8,}+"
+    r"(?!~|\.{0,2}/|[A-Za-z]:\\|https?://|[A-Z][A-Z0-9_]*-[0-9]+$)"
+    r"(?=[^0-9]*[0-9])(?=[\d\W_]*[^\d\W_])\S{8,}+"
 )
+
+_MIXED: Final = re.compile(r"(?=.*[a-z])(?=.*[A-Z]).*[0-9]")
 
 
 class Lookout:
@@ -66,7 +72,9 @@ class Lookout:
         fingerprints: Secrets known by their fingerprint alone, and the kind.
         phrases: The same of what `marks_of` returns of ordinary words.
         fingerprint: Makes a fingerprint.
-        programs: Programs whose commands are looked at as `guard.intake` would do.
+        programs: The programs that refuse: what is known of an option of one letter, whose value
+            is an ordinary word, counts for these alone. Empty for all.
+        commands: Whether to look at their commands as `guard.intake` would do.
     """
 
     def __init__(
@@ -78,6 +86,7 @@ class Lookout:
         phrases: Mapping[str, str] | None = None,
         fingerprint: Callable[[str], str] | None = None,
         programs: Collection[str] = (),
+        commands: bool = False,
     ) -> None:
         self._shapes = shapes
         texts = texts or {}
@@ -88,13 +97,16 @@ class Lookout:
         self._phrases = dict(phrases or {})
         self._fingerprint = fingerprint
         self._programs = programs
+        self._commands = commands
+        self._sieve: Sieve | None = None
         self._innocent: set[str] = set()
+        self._innocent_phrases: set[str] = set()
 
     def __call__(self, text: str) -> set[str]:
         """Return the kinds of secrets in `text`."""
         found = {kind for secret, kind in self._telling.items() if secret in text}
         found.update(self._phrases_in(text))
-        if any(program in text for program in self._programs) and _NAMED.search(text):
+        if self._commands and self._is_ours(text) and _NAMED.search(text):
             found.update(self._refused_in(text))
         # Quotes may stand in the middle of what is at hand.
         if self._fingerprints or (self._telling and _QUOTE.search(text)):
@@ -118,8 +130,22 @@ class Lookout:
     def _shaped(self, text: str) -> Iterator[tuple[int, int, str]]:
         from guard import shapes  # noqa: PLC0415 - its patterns take time
 
-        if self._shapes:
-            yield from ((start, end, shape.kind) for start, end, shape in shapes.find(text))
+        if not self._shapes:
+            return
+        for left, right in self._regions(text):
+            for start, end, shape in shapes.find(text[left:right]):
+                yield left + start, left + end, shape.kind
+
+    def _regions(self, text: str) -> Iterable[tuple[int, int]]:
+        """Return where to look closely: all of a short text, few places of a long one."""
+        if len(text) < _LARGE:
+            return [(0, len(text))]
+        if self._sieve is None:
+            from guard.sieve import Sieve  # noqa: PLC0415 - only for large texts
+
+            self._sieve = Sieve(None)
+        # A byte for each character: what it points at is ASCII.
+        return self._sieve.regions(text.encode("latin-1", "replace"))
 
     def _looked_up(self, text: str) -> Iterator[tuple[int, int, str]]:
         if not self._telling and not self._fingerprints:
@@ -144,7 +170,7 @@ class Lookout:
                 found = True
                 yield part, kind
         if not found:
-            self._remember(word)
+            _remember(word, self._innocent)
 
     def _kind_of(self, part: str) -> str | None:
         kind = self._telling.get(part)
@@ -157,14 +183,24 @@ class Lookout:
         near = any(mark.rpartition(" ")[2] in text for mark in self._surrounded)
         if not near and not self._phrases:
             return
+        ours = not self._programs or self._is_ours(text)
         for phrase in phrases_of(words_of(text)):
-            if (kind := self._surrounded.get(phrase)) is not None:
+            # `-p 8080` is a port to most programs.
+            if (ours or _OF_ONE_LETTER.match(phrase) is None) and (kind := self._known(phrase)):
                 yield kind
-            if self._phrases and self._fingerprint is not None and phrase not in self._innocent:
-                if (kind := self._phrases.get(self._fingerprint(phrase))) is not None:
-                    yield kind
-                else:
-                    self._remember(phrase)
+
+    def _known(self, phrase: str) -> str | None:
+        kind = self._surrounded.get(phrase)
+        if kind is None and self._phrases and self._fingerprint is not None:
+            if phrase in self._innocent_phrases:
+                return None
+            kind = self._phrases.get(self._fingerprint(phrase))
+            if kind is None:
+                _remember(phrase, self._innocent_phrases)
+        return kind
+
+    def _is_ours(self, text: str) -> bool:
+        return any(program in text for program in self._programs)
 
     def _refused_in(self, text: str) -> Iterator[str]:
         """Yield what would be refused of a command, which may have been typed elsewhere."""
@@ -180,10 +216,6 @@ class Lookout:
                     for value in error.values:
                         yield REFUSED if value.kind == "secret" else value.kind
 
-    def _remember(self, text: str) -> None:
-        if len(self._innocent) < _MOST_REMEMBERED:
-            self._innocent.add(text)
-
 
 def marks_of(secrets: Iterable[Secret], argv: Sequence[str]) -> dict[str, str]:
     """Return what tells `secrets`, which stood in `argv`, wherever they stand, and their kinds.
@@ -195,8 +227,11 @@ def marks_of(secrets: Iterable[Secret], argv: Sequence[str]) -> dict[str, str]:
     marks: dict[str, str] = {}
     for secret in secrets:
         value = secret.reveal("look for it where it should not be")
-        telling = [value] if is_telling(value) else _surroundings(value, argv)
-        marks |= dict.fromkeys(telling, secret.kind)
+        # What has no shape is a secret for its option's name alone; one letter says little.
+        doubtful = secret.kind == "secret" and _MIXED.match(value) is None
+        doubtful = doubtful and _is_of_one_letter(value, argv)
+        by_itself = is_telling(value) and not doubtful
+        marks |= dict.fromkeys([value] if by_itself else _surroundings(value, argv), secret.kind)
     return marks
 
 
@@ -229,14 +264,27 @@ def phrases_of(words: Iterable[str]) -> Iterator[str]:
         before = word
 
 
+def _is_of_one_letter(value: str, argv: Sequence[str]) -> bool:
+    return any(
+        _OF_ONE_LETTER.fullmatch(f"{before} ") if word == value else word[2:] == value
+        for before, word in pairwise(["", *argv])
+        if word == value or _OF_ONE_LETTER.match(f"{word[:2]} ")
+    )
+
+
 def _surroundings(value: str, argv: Sequence[str]) -> Iterator[str]:
     for before, word in pairwise(["", *argv]):
         if word == value and before.startswith("-"):
             yield f"{before} {word}"
         elif pairs := [pair for pair in _pairs(word) if pair.endswith(f" {value}")]:
             yield from pairs
-        elif value in _parts(word):
+        elif _CUT.search(word) and (word == value or value in {*_CUT.split(word), *_parts(word)}):
             yield word
+
+
+def _remember(text: str, innocent: set[str]) -> None:
+    if len(innocent) < _MOST_REMEMBERED:
+        innocent.add(text)
 
 
 def _plainest(kinds: set[str]) -> set[str]:

@@ -124,6 +124,17 @@ def test_every_history_is_looked_at(
     assert file.read_text() == before.removesuffix("#1764000001\n") + behind
 
 
+def test_what_is_no_secret_elsewhere_stays(console: Console, zsh_history: Path) -> None:
+    typed(zsh_history, "docker run -p 8080 x")
+    before = zsh_history.read_text()
+
+    console.twg("sandbox", "start", "-p", "8080", status=64)
+    console.twg("sandbox", "start", "-p", "8080", status=64)
+
+    assert zsh_history.read_text() == before
+    assert "history" not in console.twg("doctor", "--offline").err
+
+
 def test_with_json_it_is_told_in_the_document(console: Console, zsh_history: Path) -> None:
     typed(zsh_history, f"twg login --token {WORD}")
 

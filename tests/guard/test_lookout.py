@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guard import shapes
 from guard.lookout import Lookout, is_telling, marks_of, words_of
 from guard.secret import Secret
 
@@ -117,6 +118,54 @@ def test_an_ordinary_word_is_found_by_what_stands_around_it_only(
         assert one("twg login --token") == set()
 
 
+def test_an_option_of_one_letter_means_something_else_to_other_programs() -> None:
+    """Otherwise all that listened on that port would go along."""
+    marks = marks_of([Secret("8080", "made-up")], ["sandbox", "start", "-p", "8080"])
+    known = {fingerprint(mark): kind for mark, kind in marks.items()}
+
+    for look in (
+        Lookout(texts=marks, programs=["twg"]),
+        Lookout(phrases=known, fingerprint=fingerprint, programs=["twg"]),
+    ):
+        assert look("docker run -p 8080 x") == set()
+        assert look("twg sandbox start -p8080") == {"made-up"}
+        assert look("docker run -p 8080 x") == set()
+
+
+@pytest.mark.parametrize("argv", [["-p", "feature-2024"], ["-pfeature-2024"]])
+def test_one_letter_makes_no_secret_of_what_stands_elsewhere(argv: list[str]) -> None:
+    """What looks like a secret is one, whatever the option is called."""
+    value = "feature-2024"
+
+    assert marks_of([Secret(value, "secret")], argv) == {f"-p {value}": "secret"}
+    assert marks_of([Secret(value, "github-token")], argv) == {value: "github-token"}
+    assert marks_of([Secret("hunter2-Xk", "secret")], ["-p", "hunter2-Xk"]) == {
+        "hunter2-Xk": "secret"
+    }
+    assert marks_of([Secret(value, "secret")], ["--pat", value]) == {value: "secret"}
+    assert marks_of([Secret(value, "secret")], ["-x=1", f"--pat={value}"]) == {value: "secret"}
+
+
+def test_a_short_password_in_an_address_is_known_by_the_address() -> None:
+    url = "https://me:hunter2@example.com/"
+    marks = marks_of([Secret("hunter2", "made-up"), Secret(url, "made-up")], ["api", url])
+
+    look = Lookout(texts=marks)
+
+    assert look(f"curl '{url}'") == {"made-up"}
+    assert look("echo hunter2") == set()
+
+
+def test_a_word_that_is_no_secret_by_itself_is_looked_up_with_its_surroundings() -> None:
+    """Though it was looked at before."""
+    url = "https://me:opensesame@example.com/1"
+    marks = marks_of([Secret("opensesame", "made-up")], ["api", url])
+    known = {fingerprint(mark): kind for mark, kind in marks.items()}
+    look = Lookout(phrases=known, fingerprints={"x": "y"}, fingerprint=fingerprint)
+
+    assert [look(f"curl {url}") for _ in range(2)] == [{"made-up"}] * 2
+
+
 @pytest.mark.parametrize("word", ["--token", "token", "--", ""])
 def test_an_options_own_name_is_no_mark(word: str) -> None:
     marks = marks_of([Secret(word, "x")], ["login", "--token", "--force"])
@@ -125,7 +174,15 @@ def test_an_options_own_name_is_no_mark(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["production", "/run/secrets/a1", "~/keys/key1", "./keys/key1", "https://a.b/c1"]
+    "word",
+    [
+        "production",
+        "/run/secrets/a1",
+        "~/keys/key1",
+        "./keys/key1",
+        "https://a.b/c1",
+        "PROJECT-1234",
+    ],
 )
 def test_words_paths_and_addresses_tell_nothing_by_themselves(word: str) -> None:
     assert not is_telling(word)
@@ -150,12 +207,14 @@ REFUSABLE = {
 @pytest.mark.parametrize(("entry", "kinds"), REFUSABLE.items(), ids=REFUSABLE)
 def test_a_command_is_looked_at_as_if_it_were_run(entry: str, kinds: set[str]) -> None:
     """It may have been run elsewhere, or before there was anything to refuse it."""
-    assert Lookout(programs=["twg"])(entry) == kinds
+    assert Lookout(programs=["twg"], commands=True)(entry) == kinds
 
 
 def test_of_several_kinds_the_one_that_says_most_is_told() -> None:
     known = {fingerprint(SECRET): "access-token"}
-    look = Lookout(shapes=True, fingerprints=known, fingerprint=fingerprint, programs=["twg"])
+    look = Lookout(
+        shapes=True, fingerprints=known, fingerprint=fingerprint, programs=["twg"], commands=True
+    )
 
     assert look(f"twg login --token={SECRET}") == {"access-token"}
     assert look("twg login --token=0pen-Sesame") == {"refused-secret"}
@@ -165,6 +224,19 @@ def test_of_several_kinds_the_one_that_says_most_is_told() -> None:
 def test_what_looks_like_a_secret_is_found_where_that_is_wanted() -> None:
     assert Lookout(shapes=True)(f"echo {JWT}") == {"jwt"}
     assert Lookout()(f"echo {JWT}") == set()
+
+
+@pytest.mark.parametrize("shape", shapes.SHAPES, ids=lambda shape: shape.kind)
+@pytest.mark.parametrize("filler", ["a line of a log\n", "grüße aus ሴ "])
+def test_in_a_large_text_what_looks_like_a_secret_is_found_as_in_a_small_one(
+    shape: shapes.Shape, filler: str
+) -> None:
+    before = filler * 3000
+    text = f"{before}\n{shape.example}\n{before}"
+    expected = [(start, end, each.kind) for start, end, each in shapes.find(text)]
+
+    assert expected
+    assert list(Lookout(shapes=True).spans(text)) == expected
 
 
 def test_in_a_file_the_place_of_a_secret_is_told() -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from guard import agents
 from guard.errors import GuardError
 from guard.lookout import REFUSED, Lookout, is_telling, marks_of
-from twg.cli.leaks import Patience, TimeIsUp, lookout_for_refused, record_removal
+from twg.cli.leaks import PROGRAMS, Patience, TimeIsUp, lookout_for_refused, record_removal
 from twg.errors import TwgError
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _work(
         kept = bool(marks) and not_kept is None
         done.append(so_far := replace(so_far, kept=kept, not_kept=not_kept))
         # What is at hand is found at once; what is known by fingerprint takes longer.
-        for look in (Lookout(texts=marks) if marks else None, before):
+        for look in (_at_hand(marks), before):
             if look is not None:
                 removals = wiring.histories.remove(patience.within(look))
                 done.append(so_far := replace(so_far, removals=(*so_far.removals, *removals)))
@@ -170,6 +170,10 @@ def _work(
         return  # and that is told
     except Exception as error:  # noqa: BLE001 - a refusal stays a refusal, whatever happens here
         done.append(replace(so_far, problem=f"an unexpected error ({type(error).__name__})"))
+
+
+def _at_hand(marks: Mapping[str, str]) -> Lookout | None:
+    return Lookout(texts=marks, programs=PROGRAMS) if marks else None
 
 
 def _keep_in_mind(wiring: Wiring, marks: Mapping[str, str]) -> str | None:

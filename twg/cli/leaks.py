@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PROGRAMS: Final = frozenset({"twg"})
+PROGRAMS: Final = frozenset({"twg"})
+"""What refuses secrets, as it is called."""
 
 
 def lookout_for_refused(wiring: Wiring) -> Lookout | None:
@@ -49,7 +50,7 @@ async def lookout_for_all(wiring: Wiring) -> Lookout:
     except GuardError as error:
         wiring.output.warn(f"only what looks like a secret is looked for: {error}")
         words, phrases = {}, {}
-    return _lookout(wiring, shapes=True, fingerprints=words, phrases=phrases, programs=_PROGRAMS)
+    return _lookout(wiring, shapes=True, fingerprints=words, phrases=phrases, commands=True)
 
 
 async def find(wiring: Wiring, look: Look) -> tuple[list[Finding], dict[Path, GuardError]]:
@@ -74,7 +75,7 @@ async def remove(wiring: Wiring, look: Look) -> list[Removal]:
 
 
 def _lookout(wiring: Wiring, **wanted: Any) -> Lookout:
-    return Lookout(**wanted, fingerprint=wiring.audit.fingerprint)
+    return Lookout(**wanted, fingerprint=wiring.audit.fingerprint, programs=PROGRAMS)
 
 
 def _known(wiring: Wiring) -> tuple[dict[str, str], dict[str, str]]:
