@@ -43,6 +43,9 @@ _ROT13: Final = str.maketrans(
 _MOST_ALIKE: Final = 8
 _LONGEST_GAP: Final = 64
 _START: Final = 4
+_WIDEST: Final = 6
+_QUOTES: Final = frozenset("\"'<>")
+_CLOSING: Final = ")]}.,;:!?…"
 
 
 class Found(NamedTuple):
@@ -255,6 +258,8 @@ def _compared(entry: _Entry, text: str, at: int) -> tuple[int, int] | None:
         start, end = at - start, at + end
         if not entry.encoding.any_case and not _same_case(wanted, text[start:end]):
             return None
+        if middle + ahead < len(wanted):
+            end = _after_rest(text, end, len(wanted) - middle - ahead)
     return (start, end) if entry.encoding.offset < 0 else _padded(entry, text, start, end)
 
 
@@ -292,6 +297,15 @@ def _agree(wanted: str, seen: str, encoding: _Encoding) -> bool:
     return (wanted, seen) == (" ", "+") or (ord(wanted) > 127 and ord(seen) > 127)  # noqa: PLR2004
 
 
+def _after_rest(text: str, at: int, missing: int) -> int:
+    """Return where the word ends that a secret's beginning is in: its rest, oddly written."""
+    last = min(len(text), at + missing * _WIDEST)
+    end = at
+    while end < last and not text[end].isspace() and text[end] not in _QUOTES:
+        end += 1
+    return at + len(text[at:end].rstrip(_CLOSING))
+
+
 def _after_foreign(text: str, at: int) -> int:
     while at < len(text) and 0x80 <= ord(text[at]) < 0xC0:  # noqa: PLR2004 - the rest of UTF-8
         at += 1
@@ -302,7 +316,7 @@ def _same_case(wanted: str, seen: str) -> bool:
     mine = "".join(wanted[at] for at in _letters(wanted))
     other = "".join(seen[at] for at in _letters(seen))
     mine = mine[: len(other)]
-    return other == mine or (len(mine) >= WHOLE and other in {mine.lower(), mine.upper()})
+    return other == mine or (len(wanted) >= WHOLE and other in {mine.lower(), mine.upper()})
 
 
 def _padded(entry: _Entry, text: str, start: int, end: int) -> tuple[int, int]:

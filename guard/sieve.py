@@ -30,12 +30,14 @@ _TEXT_IN_BASE64: Final = (
 )
 _TEXT_IN_HEX: Final = r"[^0-9A-Za-z](?:[2-7][0-9A-Fa-f]){12}"
 _DISGUISED: Final = (
-    # UTF-16 in base64, and what gzip makes of anything.
+    # UTF-16 in base64, and what gzip and zlib make of anything.
     f"[^{_WORD}](?:[A-Za-f][AQgw][AB][{_WORD}]A[A-H][AEIMQUYcgkosw048]A){{2}}",
     "H4sIA",
     "[^0-9A-Za-z][A-Z2-7]{16}",
-    r"(?:%(?:25)*[2-7][0-9A-Fa-f]){4}",
-    r"(?:\\+(?:x|u00)[2-7][0-9A-Fa-f]){4}",
+    f"[^{_WORD}]eJ[w-z][{_WORD}]{{8}}",
+    r"(?:%(?:25)*[2-7][0-9A-Fa-f][A-Za-z0-9._-]?){4}",
+    r"(?:\\+(?:x|u00)[2-7][0-9A-Fa-f][A-Za-z0-9._-]?){4}",
+    "(?:=[2-7][0-9A-F]){4}",
     r"(?:\\[01][0-7]{2}){4}",
     r"(?:&#[xX]?0*[0-9A-Fa-f]{2,3};){4}",
     r"[^0-9A-Za-z](?:(?:0[xX])?[2-7][0-9A-Fa-f][\s,:;.-]{1,3}){6}",
@@ -45,9 +47,9 @@ _DISGUISED: Final = (
     r"[A-Za-z0-9]\xe2\x80[\x8b-\x8f\xaa-\xae][A-Za-z0-9]",
     f"\\\\n[{_WORD}]{{24}}",
 )
-_GAP: Final = r"[\x00-\x20\"'\\`]*"
+_GAP: Final = "[^A-Za-z0-9]*"
 _SIGN: Final = (
-    r"(?:[^A-Za-z0-9]|%(?:25)*[0-9A-Fa-f]{2}|\\+(?:u00|x)[0-9A-Fa-f]{2}"
+    r"(?:[^A-Za-z0-9]|=[2-7][0-9A-F]|%(?:25)*[0-9A-Fa-f]{2}|\\+(?:u00|x)[0-9A-Fa-f]{2}"
     r"|&(?:amp|lt|gt|quot|apos|#[xX]?[0-9A-Fa-f]{2,4});)*"
 )
 
