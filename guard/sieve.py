@@ -123,14 +123,18 @@ class Sieve:
         stretch = data[start:last]
         if self._index is not None and self._index.holds(stretch):
             return self._around
-        if _encoded().match(stretch):
+        looks = _looks().match(stretch) is not None
+        if looks and start >= seen and (reach := self._followed(data, start, last)):
+            return reach
+        if _encoded().match(data, start):
             return _BEHIND if _is_text(data, start) else 0
-        if not _looks().match(stretch):
-            return _BEHIND
+        return 0 if looks else _BEHIND
+
+    def _followed(self, data: bytes, start: int, last: int) -> int:
+        """Return how far what looks like a secret goes on; zero if it is none."""
+        stretch = data[start:last]
         if b"PRIVATE" in stretch.upper():
             return _KEY
-        if start < seen:
-            return 0
         from guard.shapes import find  # noqa: PLC0415 - its patterns take time
 
         # Of a web token the second dot may be far away.
