@@ -43,6 +43,9 @@ _ROT13: Final = str.maketrans(
 _MOST_ALIKE: Final = 8
 _LONGEST_GAP: Final = 64
 _START: Final = 4
+_WIDEST: Final = 6
+_QUOTES: Final = frozenset("\"'<>")
+_CLOSING: Final = ")]}.,;:!?…"
 
 
 class Found(NamedTuple):
@@ -241,28 +244,43 @@ def _letters(text: str) -> Iterator[int]:
 
 def _compared(entry: _Entry, text: str, at: int) -> tuple[int, int] | None:
     """Return where an entry's value stands in `text` that has its stretch at `at`, if it does."""
-    wanted = entry.encoding.encode(entry.value)
+    encoding = entry.encoding
+    wanted = encoding.encode(entry.value)
     middle = next(place for nth, place in enumerate(_letters(wanted)) if nth == entry.at)
-    if text.startswith(wanted, at - middle) and at >= middle:
-        start, end = at - middle, at - middle + len(wanted)
-    else:
-        # In a long value any sign is noise.
-        noise = _noise() if len(skeleton(wanted)) < WHOLE else _sign()
-        ahead, end = _follow(wanted[middle:], text[at:], entry.encoding, noise)
-        behind, start = _follow(wanted[:middle][::-1], text[:at][::-1], entry.encoding, noise)
-        if behind < middle or middle + ahead < len(entry.encoding.beginning(entry.value)):
-            return None
-        start, end = at - start, at + end
-        if not entry.encoding.any_case and not _same_case(wanted, text[start:end]):
-            return None
-    return (start, end) if entry.encoding.offset < 0 else _padded(entry, text, start, end)
+    least = len(encoding.beginning(entry.value))
+    spellings = [wanted]
+    if encoding.offset < 0 and not encoding.any_case and len(wanted) >= WHOLE:
+        spellings += [wanted.lower(), wanted.upper()]
+    for spelling in spellings:
+        span = _aligned(spelling, middle, least, text, at, encoding)
+        if span is not None:
+            return span if encoding.offset < 0 else _padded(entry, text, *span)
+    return None
+
+
+def _aligned(
+    wanted: str, middle: int, least: int, text: str, at: int, encoding: _Encoding
+) -> tuple[int, int] | None:
+    """Return where `wanted`, or at least so much of it, is in `text`: its `middle` at `at`."""
+    if at >= middle and text.startswith(wanted, at - middle):
+        return at - middle, at - middle + len(wanted)
+    # In a long value any sign is noise.
+    noise = _noise() if len(skeleton(wanted)) < WHOLE else _sign()
+    ahead, end = _follow(wanted[middle:], text[at:], encoding, noise)
+    behind, start = _follow(wanted[:middle][::-1], text[:at][::-1], encoding, noise)
+    if behind < middle or middle + ahead < least:
+        return None
+    start, end = at - start, at + end
+    if middle + ahead < len(wanted):
+        end = _after_rest(text, end, len(wanted) - middle - ahead)
+    return start, end
 
 
 def _follow(wanted: str, text: str, encoding: _Encoding, noise: re.Pattern[str]) -> tuple[int, int]:
     """Walk along both while they agree; return how far that was in each.
 
     Noise between two characters of `text` is passed over, and what is noise in `wanted` may be
-    missing. Letters agree whatever their case.
+    missing.
     """
     matched = done = at = 0
     for nth, character in enumerate(wanted):
@@ -284,7 +302,7 @@ def _follow(wanted: str, text: str, encoding: _Encoding, noise: re.Pattern[str])
 
 
 def _agree(wanted: str, seen: str, encoding: _Encoding) -> bool:
-    if wanted == seen or wanted.lower() == seen.lower():
+    if wanted == seen or (encoding.any_case and wanted.lower() == seen.lower()):
         return True
     if encoding.offset >= 0:
         return wanted + seen in {"+-", "/_", "-+", "_/"}
@@ -292,17 +310,19 @@ def _agree(wanted: str, seen: str, encoding: _Encoding) -> bool:
     return (wanted, seen) == (" ", "+") or (ord(wanted) > 127 and ord(seen) > 127)  # noqa: PLR2004
 
 
+def _after_rest(text: str, at: int, missing: int) -> int:
+    """Return where the word ends that a secret's beginning is in: its rest, oddly written."""
+    last = min(len(text), at + missing * _WIDEST)
+    end = at
+    while end < last and not text[end].isspace() and text[end] not in _QUOTES:
+        end += 1
+    return at + len(text[at:end].rstrip(_CLOSING))
+
+
 def _after_foreign(text: str, at: int) -> int:
     while at < len(text) and 0x80 <= ord(text[at]) < 0xC0:  # noqa: PLR2004 - the rest of UTF-8
         at += 1
     return at
-
-
-def _same_case(wanted: str, seen: str) -> bool:
-    mine = "".join(wanted[at] for at in _letters(wanted))
-    other = "".join(seen[at] for at in _letters(seen))
-    mine = mine[: len(other)]
-    return other == mine or (len(mine) >= WHOLE and other in {mine.lower(), mine.upper()})
 
 
 def _padded(entry: _Entry, text: str, start: int, end: int) -> tuple[int, int]:

@@ -19,27 +19,25 @@ NOISE: Final = r"[\x00-\x20\x7f\"'`\\\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u20
 _LONGEST_INFLATED: Final = 1 << 16
 _FEWEST_PRINTABLE: Final = 0.8
 _PRINTABLE: Final = bytes([0, 9, 10, 13, *range(0x20, 0x7F)])
-_SIGNS: Final = ("%", "\\", "&", "\x1b", "=\n", "=\r\n", "=3D", "=2")
 _ANSI: Final = r"\x1b(?:\[[0-9;:?]{0,32}[ -/]?[@-~]|\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)|[@-Z\\-_])"
 _ESCAPE: Final = (
-    r"((?:%[0-9A-Fa-f]{2}){2,}+|(?:\\x[0-9A-Fa-f]{2}){2,}+|(?:\\u00[0-9A-Fa-f]{2}){2,}+)"
-    r"|(?:%|\\+x)([0-9A-Fa-f]{2})"
-    r"|\\+[uU]\{?(?:0000)?([0-9A-Fa-f]{4})\}?"
-    r"|&#[xX]0{0,8}([0-9A-Fa-f]{1,6});?|=([0-9A-F]{2})"
-    r"|&#0{0,8}([0-9]{1,7});?"
-    r"|\\+([0-3][0-7]{2})"
-    r"|&(amp|lt|gt|quot|apos|nbsp);"
-    rf"|(\\+[nrtabfv](?![a-z]{{12}})|\\+e(?=\[)|=\r?\n|{_ANSI})"
+    r"(?P<row>(?:%[0-9A-Fa-f]{2}){2,}+|(?:\\x[0-9A-Fa-f]{2}){2,}+|(?:\\u00[0-9A-Fa-f]{2}){2,}+)"
+    r"|(?:%|\\+x)(?P<byte>[0-9A-Fa-f]{2})"
+    r"|\\+[uU]\{?(?:0000)?(?P<unit>[0-9A-Fa-f]{4})\}?"
+    r"|\\+(?P<octal>[0-3][0-7]{2})"
+    r"|(?P<control>\\+[nrtabfv](?![a-z]{12})|\\+e(?=\[))"
 )
-_ROW: Final = 1
-_DECIMAL: Final = 6
-_OCTAL: Final = 7
-_NAMED: Final = 8
+_ENTITY: Final = (
+    r"&#[xX]0{0,8}(?P<unit>[0-9A-Fa-f]{1,6});?|&#0{0,8}(?P<decimal>[0-9]{1,7});?"
+    r"|&(?P<name>amp|lt|gt|quot|apos|nbsp);"
+)
+_QUOTED_PRINTABLE: Final = r"(?P<row>(?:=[2-7][0-9A-F])++)|=\r?\n"
+_IN_QUOTED_PRINTABLE: Final = r"=3D|=\r?\n|(?:=[2-7][0-9A-F][^=\s]{0,8}){3}"
 _ENTITIES: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "nbsp": " "}
 _BASE32_DIGITS: Final = str.maketrans(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 )
-_LOWER_BASE32: Final = r"(?=[a-z]*[2-7])[a-z2-7]{20,}=*"
+_LOWER_BASE32: Final = r"(?=[a-z]*[2-7])[a-z2-7]{16,}=*"
 _PRINTABLE_HEX: Final = r"(?:[2-7][0-9A-Fa-f]){6}"
 _BREAK: Final = r"(?:\s{0,8}(?:\r?\n|(?:\\+r)?\\+n)\s{0,8})"
 
@@ -79,16 +77,25 @@ class Reading:
                 for text, starts, ends in decode(run):
                     yield self.inner(text, starts, ends)
 
-    def unescaped(self) -> Reading | None:
-        """Return what it becomes as one layer of escapes goes; None if there are none."""
+    def unescaped(self) -> Iterator[Reading]:
+        """Yield what it becomes as the escapes of one kind go, for each kind that it has."""
         text = self.text
-        if not any(sign in text for sign in _SIGNS):
-            return None
+        if "\x1b" in text and _compiled(_ANSI).search(text):
+            yield from self._without(_ANSI)
+        elif "%" in text or "\\" in text:
+            yield from self._without(_ESCAPE)
+        if "&" in text:
+            yield from self._without(_ENTITY)
+        if "=" in text and _compiled(_IN_QUOTED_PRINTABLE).search(text):
+            yield from self._without(_QUOTED_PRINTABLE)
+
+    def _without(self, escapes: str) -> Iterator[Reading]:
+        text = self.text
         parts: list[str] = []
         starts: list[int] = []
         ends: list[int] = []
         done = 0
-        for escape in _compiled(_ESCAPE).finditer(text):
+        for escape in _compiled(escapes).finditer(text):
             start, end = escape.span()
             parts += [text[done:start], _characters(escape)]
             starts.extend(range(done, start))
@@ -98,11 +105,10 @@ class Reading:
                 starts.extend(range(start, end, step))
                 ends.extend(range(start + step, end + step, step))
             done = end
-        if not done:
-            return None
-        starts.extend(range(done, len(text)))
-        ends.extend(range(done + 1, len(text) + 1))
-        return self.inner("".join([*parts, text[done:]]), starts, ends)
+        if done:
+            starts.extend(range(done, len(text)))
+            ends.extend(range(done + 1, len(text) + 1))
+            yield self.inner("".join([*parts, text[done:]]), starts, ends)
 
 
 _Decoded = tuple[str, "Sequence[int]", "Sequence[int]"]
@@ -115,23 +121,25 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 def _characters(escape: re.Match[str]) -> str:
     """Return what an escape, or a row of escapes of one kind, stands for."""
-    group = escape.lastindex or 0
-    digits = escape[group]
-    if group == _ROW:
-        for lead in ("%", "\\x", "\\u00"):
-            digits = digits.replace(lead, "")
-        return bytes.fromhex(digits).decode("latin-1")
-    if group <= _DECIMAL:
-        return _chr(int(digits, 10 if group == _DECIMAL else 16), escape)
-    if group == _OCTAL:
-        return chr(int(digits, 8))
-    return _ENTITIES[digits] if group == _NAMED else _control(digits)
+    kind = escape.lastgroup
+    if kind is None:
+        return ""
+    digits = escape[kind]
+    match kind:
+        case "row":
+            for lead in ("%", "\\x", "\\u00", "="):
+                digits = digits.replace(lead, "")
+            return bytes.fromhex(digits).decode("latin-1")
+        case "name":
+            return _ENTITIES[digits]
+        case "control":
+            # With the bracket behind it, `\e` is a colour's beginning.
+            return "\x1b" if digits.endswith("e") else " "
+        case _:
+            return _chr(int(digits, _BASES.get(kind, 16)), escape)
 
 
-def _control(escape: str) -> str:
-    if escape.endswith("e"):
-        return "\x1b"  # with the bracket behind it, a colour's beginning
-    return "" if escape[0] == "\x1b" else " "
+_BASES: Final = {"decimal": 10, "octal": 8}
 
 
 def _chr(code: int, escape: re.Match[str]) -> str:

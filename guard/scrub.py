@@ -12,6 +12,7 @@ import threading
 from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from guard.readings import Reading
@@ -196,11 +197,8 @@ class Scrubber:
         yield from self._known(reading)
         yield from _shaped(reading)
         if depth:
-            inner = reading.unescaped()
-            if inner is not None:
+            for inner in chain(reading.unescaped(), reading.decoded()):
                 yield from self._found(inner, depth - 1)
-            for decoded in reading.decoded():
-                yield from self._found(decoded, depth - 1)
 
     def _known(self, reading: Reading) -> Iterator[Span]:
         index = self._current_index()

@@ -269,7 +269,8 @@ _PLACEHOLDER: Final = (
     r"(?:[_-][a-z_-]{1,40})?$"
     r"|(?:none|null|true|false|undefined|string|required|optional|redacted|hidden|masked|changeme"
     r"|no-?check|placeholder|example|default|disabled|enabled|include|omit|same-origin|prompt"
-    r"|bearer|basic)$)"
+    r"|bearer|basic"
+    r"|geheim\$parole)$)"  # Python's own example, in urllib
 )
 
 

@@ -30,12 +30,14 @@ _TEXT_IN_BASE64: Final = (
 )
 _TEXT_IN_HEX: Final = r"[^0-9A-Za-z](?:[2-7][0-9A-Fa-f]){12}"
 _DISGUISED: Final = (
-    # UTF-16 in base64, and what gzip makes of anything.
+    # UTF-16 in base64, and what gzip and zlib make of anything.
     f"[^{_WORD}](?:[A-Za-f][AQgw][AB][{_WORD}]A[A-H][AEIMQUYcgkosw048]A){{2}}",
     "H4sIA",
     "[^0-9A-Za-z][A-Z2-7]{16}",
-    r"(?:%(?:25)*[2-7][0-9A-Fa-f]){4}",
-    r"(?:\\+(?:x|u00)[2-7][0-9A-Fa-f]){4}",
+    f"[^{_WORD}]eJ[w-z][{_WORD}]{{8}}",
+    r"(?:%(?:25)*[2-7][0-9A-Fa-f][A-Za-z0-9._-]?){4}",
+    r"(?:\\+(?:x|u00)[2-7][0-9A-Fa-f][A-Za-z0-9._-]?){4}",
+    "(?:=[2-7][0-9A-F]){4}",
     r"(?:\\[01][0-7]{2}){4}",
     r"(?:&#[xX]?0*[0-9A-Fa-f]{2,3};){4}",
     r"[^0-9A-Za-z](?:(?:0[xX])?[2-7][0-9A-Fa-f][\s,:;.-]{1,3}){6}",
@@ -45,9 +47,9 @@ _DISGUISED: Final = (
     r"[A-Za-z0-9]\xe2\x80[\x8b-\x8f\xaa-\xae][A-Za-z0-9]",
     f"\\\\n[{_WORD}]{{24}}",
 )
-_GAP: Final = r"[\x00-\x20\"'\\`]*"
+_GAP: Final = "[^A-Za-z0-9]*"
 _SIGN: Final = (
-    r"(?:[^A-Za-z0-9]|%(?:25)*[0-9A-Fa-f]{2}|\\+(?:u00|x)[0-9A-Fa-f]{2}"
+    r"(?:[^A-Za-z0-9]|=[2-7][0-9A-F]|%(?:25)*[0-9A-Fa-f]{2}|\\+(?:u00|x)[0-9A-Fa-f]{2}"
     r"|&(?:amp|lt|gt|quot|apos|#[xX]?[0-9A-Fa-f]{2,4});)*"
 )
 
@@ -121,14 +123,18 @@ class Sieve:
         stretch = data[start:last]
         if self._index is not None and self._index.holds(stretch):
             return self._around
-        if _encoded().match(stretch):
+        looks = _looks().match(stretch) is not None
+        if looks and start >= seen and (reach := self._followed(data, start, last)):
+            return reach
+        if _encoded().match(data, start):
             return _BEHIND if _is_text(data, start) else 0
-        if not _looks().match(stretch):
-            return _BEHIND
+        return 0 if looks else _BEHIND
+
+    def _followed(self, data: bytes, start: int, last: int) -> int:
+        """Return how far what looks like a secret goes on; zero if it is none."""
+        stretch = data[start:last]
         if b"PRIVATE" in stretch.upper():
             return _KEY
-        if start < seen:
-            return 0
         from guard.shapes import find  # noqa: PLC0415 - its patterns take time
 
         # Of a web token the second dot may be far away.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from guard.scrub import Scrubber
 
-BLOCK: Final = 1 << 17
+BLOCK: Final = 1 << 18
 """So much is scrubbed at once; a long stream needs a few times that in memory."""
 
 _BEFORE: Final = 512
@@ -51,7 +51,7 @@ class Redactor:
     def __init__(self, scrubber: Scrubber) -> None:
         self._scrubber = scrubber
         self._before = b"\n"  # the end of what has gone out, as it was
-        self._waiting: list[bytes] = []
+        self._waiting: list[bytes | memoryview] = []
         self._size = 0
         self._found: Counter[str] = Counter()
 
@@ -63,8 +63,9 @@ class Redactor:
     def feed(self, data: bytes) -> bytes:
         """Take more of the stream, and return what can go out by now."""
         out = []
+        view = memoryview(bytes(data))  # bytes are not copied until they are looked at
         for start in range(0, len(data), BLOCK):
-            self._waiting.append(data[start : start + BLOCK])
+            self._waiting.append(view[start : start + BLOCK])
             self._size += len(self._waiting[-1])
             if self._size >= BLOCK:
                 out.append(self._pass_on(self._at_line))

@@ -18,7 +18,7 @@ from urllib.parse import quote, quote_plus, urlencode
 from xml.sax.saxutils import escape, quoteattr
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from guard.scrub import DEEPEST, SECRET_NAMES, SHORTEST, Scrubber
@@ -331,6 +331,7 @@ def test_no_secret_is_seen_in_any_text_in_any_form(
     value: str, form: str, before: str, after: str
 ) -> None:
     """H-F1."""
+    assume(value not in "‹redacted:k›")
     written = WRITTEN[form](value)
     scrubber = knowing(value, kind="k")
     shown = scrubber.text(before + written + after)
@@ -341,6 +342,7 @@ def test_no_secret_is_seen_in_any_text_in_any_form(
 
 @given(values=st.lists(VALUES, min_size=1, max_size=4), data=st.data())
 def test_of_many_secrets_in_one_text_none_is_seen(values: list[str], data: st.DataObject) -> None:
+    assume(not any(value in "‹redacted:k›" for value in values))
     scrubber = knowing(*values, kind="k")
     parts = data.draw(st.lists(st.sampled_from(values) | SURROUNDINGS, max_size=8))
     shown = scrubber.text("".join(parts))
@@ -350,6 +352,7 @@ def test_of_many_secrets_in_one_text_none_is_seen(values: list[str], data: st.Da
 
 @given(value=VALUES)
 def test_no_secret_is_seen_in_serialised_structures(value: str) -> None:
+    assume(value not in "‹redacted:k›")
     scrubber = knowing(value, kind="k")
     nested = json.dumps({"body": json.dumps({"x": [value, {value: 1}]}), value: value})
     query = urlencode({"q": value, "a b": "c"})

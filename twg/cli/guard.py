@@ -16,5 +16,9 @@ guard = Group(
             "twg.cli.guard_history:scrub_history",
             "Remove entries with secrets from histories.",
         ),
+        "filter": (
+            "twg.cli.guard_filter:filter_command",
+            "Copy stdin to stdout without the secrets in it.",
+        ),
     },
 )
