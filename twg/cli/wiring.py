@@ -85,13 +85,25 @@ class Wiring:
             logs.show(self.scrubber, stream=self.stderr)
         else:
             logs.silence()
-        if human_only and self.agent is not None:
-            raise HumanRequired(self.agent.name, self.human_command)
+        if human_only:
+            self.refuse_agent(self.human_command)
         try:
             self._guard_ways_in(takes_secret=takes_secret)
         except SecretRefused as error:
             self.note_refusal(error)
             raise
+
+    def refuse_agent(self, command: str) -> None:
+        """Refuse an agent what only a person may do.
+
+        Args:
+            command: What the person is to run instead.
+
+        Raises:
+            HumanRequired: An agent runs this.
+        """
+        if self.agent is not None:
+            raise HumanRequired(self.agent.name, command)
 
     def _guard_ways_in(self, *, takes_secret: bool) -> None:
         if takes_secret:
