@@ -38,10 +38,12 @@ def test_where_each_key_is_and_why_is_told_without_opening_anything(kept: Consol
     lines = kept.twg("auth", "storage").out.splitlines()
     key, other = key_of(kept, "auth.conf"), key_of(kept, "admin.conf")
     assert lines == [
-        f"auth.conf   sealed; the key is in the private file {kept.state}/{key}.key",
-        "            As it was asked for; `twg auth storage keyring` moves it.",
-        f"admin.conf  sealed; the key is in the private file {kept.state}/{other}.key",
-        "            As it was asked for; `twg auth storage keyring` moves it.",
+        f"{kept.config}/auth.conf:",
+        f"  sealed; the key is in the private file {kept.state}/{key}.key",
+        "  As it was asked for; `twg auth storage keyring` moves it.",
+        f"{kept.config}/admin.conf:",
+        f"  sealed; the key is in the private file {kept.state}/{other}.key",
+        "  As it was asked for; `twg auth storage keyring` moves it.",
     ]
     kept.settings('[storage]\nkey = "file"\n')
     [one, more] = kept.twg("auth", "storage", "-o", "json").data["stores"]

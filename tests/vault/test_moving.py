@@ -285,7 +285,7 @@ async def test_a_key_that_cannot_be_destroyed_yet_is_told_and_goes_with_the_next
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = await filled(tmp_path)
-    old = key_in(tmp_path)
+    old, before = key_in(tmp_path), conf(tmp_path).read_bytes()
     with monkeypatch.context() as patch:
 
         async def silent(_keeper: object, _location: KeyLocation) -> None:
@@ -298,6 +298,12 @@ async def test_a_key_that_cannot_be_destroyed_yet_is_told_and_goes_with_the_next
     assert await store.unsettled_keys() == (old,)
     [problem] = (await store.describe()).problems
     assert "`twg doctor --fix` destroys it" in problem
+
+    after = conf(tmp_path).read_bytes()
+    conf(tmp_path).write_bytes(before)
+    with pytest.raises(StoreCorrupt, match=r"an older .* was put back"):
+        await of_test(tmp_path).read("default")
+    conf(tmp_path).write_bytes(after)
 
     assert await of_test(tmp_path).move_key("keyring")
     check_settled(tmp_path, "keyring")

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from twg.vault import AdminHeader, Header, KeyLocation, KeyPlaceName
     from twg.vault.moving import Moved
 
-_WIDTH: Final = len("admin.conf")
 _IN_WORDS: Final = {"keyring": "your system's key ring", "file": "a private file"}
 
 
@@ -117,13 +116,13 @@ async def _move(wiring: Wiring, kept: list[Kept], place: KeyPlaceName) -> None:
 
 
 def _lines(wiring: Wiring, one: Kept) -> list[str]:
-    name = f"{one.path.name:{_WIDTH}}"
-    lines = [f"{name}  {protection_in_words(one.key, wiring)}"]
-    lines.append(f"{'':{_WIDTH}}  {_why(wiring, one.key)}")
+    lines = [
+        f"{wiring.shown(one.path)}:",
+        f"  {protection_in_words(one.key, wiring)}",
+        f"  {_why(wiring, one.key)}",
+    ]
     if one.unsettled:
-        lines.append(
-            f"{'':{_WIDTH}}  A move was cut short; `twg doctor --fix` destroys what it left."
-        )
+        lines.append("  A move was cut short; `twg doctor --fix` destroys the key that it left.")
     return lines
 
 

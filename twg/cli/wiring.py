@@ -246,7 +246,7 @@ class Wiring:
         return SealedStore(
             settings.auth_conf,
             state_dir=settings.state_dir,
-            keys=self._key_keeper(),
+            keys=self.key_keeper(),
             custody=self.custody,
         )
 
@@ -259,11 +259,12 @@ class Wiring:
         return AdminStore(
             settings.admin_conf,
             state_dir=settings.state_dir,
-            keys=self._key_keeper(),
+            keys=self.key_keeper(),
             custody=self.custody,
         )
 
-    def _key_keeper(self) -> KeyKeeper:
+    def key_keeper(self) -> KeyKeeper:
+        """Return what makes, keeps and destroys sealing keys."""
         from twg.vault import KeyKeeper  # noqa: PLC0415 - not for `--version`
 
         settings = self.settings
