@@ -39,13 +39,16 @@ def keeper_at(root: Path, custody: Custody, ring: str = PLAYED) -> KeyKeeper:
     return KeyKeeper(state, custody=custody, preferred="file", places=places)
 
 
-def movable_store(root: Path, custody: Custody, ring: str = PLAYED) -> SealedStore:
+def movable_store(
+    root: Path, custody: Custody, ring: str = PLAYED, *, lock_seconds: float = 30.0
+) -> SealedStore:
     """Return the store at `root` whose key can be moved between two places."""
     return SealedStore(
         root / "config" / "auth.conf",
         state_dir=root / "state",
         keys=keeper_at(root, custody, ring),
         custody=custody,
+        lock_seconds=lock_seconds,
     )
 
 

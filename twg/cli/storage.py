@@ -147,6 +147,8 @@ def _moved_lines(wiring: Wiring, moved: Mapping[Path, Moved], place: KeyPlaceNam
         lines += (
             [] if one.left else [f"  The old one, in {_IN_WORDS[one.before.location]}, is gone."]
         )
+    if place == "keyring" and any(one.now != one.before for one in moved.values()):
+        lines.append("  What runs outside your session, over SSH or from cron, may not reach it.")
     if not lines:
         lines.append("Nothing is stored yet, so there is no key to move.")
     preferred = wiring.settings.key_place

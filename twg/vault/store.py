@@ -267,7 +267,9 @@ class SealedStore:
         """Make a new sealing key in `place`, seal the file anew with it, destroy the old key.
 
         The new file is opened from the disk with its key read back before the old key goes. Killed
-        anywhere, the file opens, and the next call destroys the key that is not in use.
+        anywhere, the file opens, and the next call destroys the key that is not in use. Renewals
+        that are under way end first: where one runs, from cron perhaps, the new place may be out of
+        reach, and it could not save what it was sent.
 
         Returns:
             What came of it; None if there is no file yet.
@@ -276,7 +278,11 @@ class SealedStore:
             ConfigError: That place cannot keep a key; nothing was changed.
             And as `save`.
         """
-        return await self._file.move_key(place)
+        async with contextlib.AsyncExitStack() as leases:
+            # In one order, whoever does this: so no two wait for each other.
+            for profile in sorted((await self.summaries()).profiles):
+                await leases.enter_async_context(self.lease(profile))
+            return await self._file.move_key(place)
 
     async def settle_keys(self) -> tuple[KeyLocation, ...]:
         """Destroy the keys that a move which was cut short left; return those that are left still.
