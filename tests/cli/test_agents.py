@@ -42,6 +42,7 @@ FOR_PEOPLE = {
     "twg setup bitbucket": ["setup", "bitbucket", "--sandbox"],
     "twg provider add": ["provider", "add", "acme", "--issuer", "https://auth.example.com"],
     "twg provider remove": ["provider", "remove", "acme"],
+    "twg uninstall": ["uninstall"],
     "twg admin auth login": ["admin", "auth", "login", "--sandbox"],
     "twg admin auth logout": ["admin", "auth", "logout", "--org", "an-organization"],
 }

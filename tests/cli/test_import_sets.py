@@ -27,6 +27,9 @@ COMMANDS = {
     "api --help": PARSER,
     "login --help": PARSER,
     "setup bitbucket --help": PARSER,
+    "auth storage": PARSER,
+    "uninstall --help": PARSER,
+    "uninstall --dry-run": PARSER,
     "sandbox status": PARSER,
     # Refused before anything is parsed.
     "login --token x": frozenset(),

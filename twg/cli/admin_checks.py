@@ -30,6 +30,8 @@ _STATUS: Final[Mapping[str, Status]] = MappingProxyType(
 
 async def checks(wiring: Wiring, *, offline: bool) -> AsyncIterator[Check]:
     """Look at the file of the keys, then at each key; live, unless `offline` or for an agent."""
+    from twg.vault.moving import unsettled  # noqa: PLC0415 - only where a store is looked at
+
     store = wiring.admin_store
     try:
         header = await store.summaries()
@@ -38,6 +40,8 @@ async def checks(wiring: Wiring, *, offline: bool) -> AsyncIterator[Check]:
             return
         await store.prove_replaceable()
         await store.open()
+        if await store.unsettled_keys():
+            raise unsettled(wiring.settings.admin_conf)
     except (TwgError, GuardError) as error:
         yield _failure(_STORE, error)
         return

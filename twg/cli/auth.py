@@ -22,6 +22,7 @@ from twg.cli.sign_ins import (
     protection_in_words,
     state_of,
 )
+from twg.cli.storage import storage
 from twg.errors import (
     AuthExpired,
     AuthRequired,
@@ -248,5 +249,5 @@ def _widest(names: Mapping[str, object]) -> int:
 auth = Group(
     "auth",
     help="Look at sign-ins, switch between them, renew them.",
-    commands=[status, list_profiles, switch, site, refresh],
+    commands=[status, list_profiles, switch, site, refresh, storage],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import stat
 import sys
@@ -79,7 +80,11 @@ class Check:
     "doctor",
     params=[
         click.Option(["--offline"], is_flag=True, help="Look at this device only."),
-        click.Option(["--fix"], is_flag=True, help="Mend owners' modes of twg's own files first."),
+        click.Option(
+            ["--fix"],
+            is_flag=True,
+            help="Mend modes of twg's own files, and destroy keys that are left over, first.",
+        ),
     ],
 )
 async def doctor(wiring: Wiring, *, offline: bool, fix: bool) -> None:
@@ -89,6 +94,8 @@ async def doctor(wiring: Wiring, *, offline: bool, fix: bool) -> None:
     """
     if fix:
         for line in await to_thread.run_sync(lambda: list(_mended(wiring))):
+            wiring.output.say(line)
+        for line in await _settled(wiring):
             wiring.output.say(line)
     checks = [check async for check in _checks(wiring, offline=offline)]
     failed = {check.name: _with_fix(check) for check in checks if check.status == "failed"}
@@ -353,6 +360,18 @@ def _mended(wiring: Wiring) -> Iterator[str]:
             if _is_own(path) and (mode := stat.S_IMODE(path.lstat().st_mode)) & _OTHERS:
                 path.chmod(mode & ~_OTHERS)
                 yield f"Took others' access away from {wiring.shown(path)} (was {mode:04o})."
+
+
+async def _settled(wiring: Wiring) -> list[str]:
+    """Destroy keys that are not in use any more; what cannot be done, the checks tell."""
+    from twg.cli.storage import stores_of  # noqa: PLC0415 - only with --fix
+
+    done = []
+    for path, store in stores_of(wiring).items():
+        with contextlib.suppress(TwgError, GuardError):
+            if await store.unsettled_keys() and not await store.settle_keys():
+                done.append(f"Destroyed what moving the key of {path.name} had left.")
+    return done
 
 
 def _is_own(path: Path) -> bool:

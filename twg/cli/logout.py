@@ -92,7 +92,7 @@ def _tell(
     local_only: bool,
 ) -> None:
     data = {"signed_out": [_data(one) for one in done], "bitbucket": bitbucket}
-    alive = {} if local_only else {one.profile: _still_alive(one) for one in done if one.why_not}
+    alive = {} if local_only else {one.profile: still_alive(one) for one in done if one.why_not}
     if failed and not done and len(failed) == 1:
         raise next(iter(failed.values()))
     if failed or alive:
@@ -113,7 +113,8 @@ def _remediation(done: list[SignedOut], failed: dict[str, TwgError]) -> str:
     return f"The sign-in is removed here. To end its tokens at once, revoke twg at {issuers}."
 
 
-def _still_alive(one: SignedOut) -> str:
+def still_alive(one: SignedOut) -> str:
+    """Return why the tokens of a sign-in that was removed here are good still, and until when."""
     return f"removed here, but not revoked: {one.why_not}; {_until(one)}"
 
 

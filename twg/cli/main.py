@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "upkeep": ("twg.cli.upkeep:upkeep", "Have sign-ins renewed by a schedule."),
     "provider": ("twg.cli.provider:provider", "Add and remove OAuth servers to sign in at."),
     "sandbox": ("twg.cli.sandbox:sandbox", "Run a local Atlassian to try things on."),
+    "uninstall": ("twg.cli.uninstall:uninstall", "Remove all that twg has made here."),
     "demo": ("twg.cli.demo:demo", "Watch the whole story on the sandbox, in a minute."),
 }
 

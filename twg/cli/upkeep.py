@@ -39,7 +39,7 @@ async def enable(wiring: Wiring) -> None:
     from twg.upkeep import schedule  # noqa: PLC0415 - only where it is used
     from twg.upkeep.job import EVERY_MINUTES  # noqa: PLC0415 - likewise
 
-    enabled = await schedule.enable(_job(wiring), _schedulers(wiring))
+    enabled = await schedule.enable(_job(wiring), schedulers(wiring))
     found = enabled.found
     wiring.audit.record("upkeep.enabled", reason=found.scheduler)
     for name, error in enabled.instead_of.items():
@@ -63,7 +63,7 @@ async def disable(wiring: Wiring) -> None:
     """Remove the schedule that `twg upkeep enable` made. Sign-ins stay, and calls renew them."""
     from twg.upkeep import schedule  # noqa: PLC0415 - only where it is used
 
-    had = await schedule.disable(_schedulers(wiring))
+    had = await schedule.disable(schedulers(wiring))
     if had:
         wiring.audit.record("upkeep.disabled", reason=", ".join(had))
     told = f"✔ Removed from {' and '.join(had)}." if had else "There was no schedule."
@@ -76,7 +76,7 @@ async def status(wiring: Wiring) -> None:
     from twg.upkeep import record, schedule  # noqa: PLC0415 - only where it is used
 
     last = await record.load(wiring.settings.state_dir)
-    found = await schedule.find(_schedulers(wiring))
+    found = await schedule.find(schedulers(wiring))
     problems: list[str] = []
     if found is not None:
         found = schedule.with_next_run(found, last)
@@ -118,7 +118,8 @@ def _home(wiring: Wiring) -> Path:
     return Path(wiring.environ.get("HOME") or Path.home())
 
 
-def _schedulers(wiring: Wiring) -> list[Scheduler]:
+def schedulers(wiring: Wiring) -> list[Scheduler]:
+    """Return the schedulers of this system that a schedule may be with."""
     from twg.upkeep.schedule import schedulers_of  # noqa: PLC0415 - only where it is used
 
     return schedulers_of(sys.platform, wiring.environ, _home(wiring))

@@ -88,13 +88,25 @@ class Wiring:
             logs.show(self.scrubber, stream=self.stderr)
         else:
             logs.silence()
-        if human_only and self.agent is not None:
-            raise HumanRequired(self.agent.name, self.human_command)
+        if human_only:
+            self.refuse_agent(self.human_command)
         try:
             self._guard_ways_in(takes_secret=takes_secret)
         except SecretRefused as error:
             self.note_refusal(error)
             raise
+
+    def refuse_agent(self, command: str) -> None:
+        """Refuse an agent what only a person may do.
+
+        Args:
+            command: What the person is to run instead.
+
+        Raises:
+            HumanRequired: An agent runs this.
+        """
+        if self.agent is not None:
+            raise HumanRequired(self.agent.name, command)
 
     def _guard_ways_in(self, *, takes_secret: bool) -> None:
         if takes_secret:
@@ -237,7 +249,7 @@ class Wiring:
         return SealedStore(
             settings.auth_conf,
             state_dir=settings.state_dir,
-            keys=self._key_keeper(),
+            keys=self.key_keeper(),
             custody=self.custody,
         )
 
@@ -250,11 +262,12 @@ class Wiring:
         return AdminStore(
             settings.admin_conf,
             state_dir=settings.state_dir,
-            keys=self._key_keeper(),
+            keys=self.key_keeper(),
             custody=self.custody,
         )
 
-    def _key_keeper(self) -> KeyKeeper:
+    def key_keeper(self) -> KeyKeeper:
+        """Return what makes, keeps and destroys sealing keys."""
         from twg.vault import KeyKeeper  # noqa: PLC0415 - not for `--version`
 
         settings = self.settings

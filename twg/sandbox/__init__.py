@@ -6,7 +6,7 @@ the server is a process of its own (`python -m twg.sandbox`).
 
 from __future__ import annotations
 
-from twg.sandbox.control import SandboxStatus, faults, start, status, stop
+from twg.sandbox.control import SandboxStatus, address, faults, start, status, stop
 from twg.sandbox.errors import (
     SandboxError,
     SandboxExtraMissing,
@@ -26,6 +26,7 @@ __all__ = [
     "SandboxPortTaken",
     "SandboxRunning",
     "SandboxStatus",
+    "address",
     "faults",
     "start",
     "status",

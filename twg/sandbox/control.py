@@ -172,6 +172,16 @@ async def status(state_dir: Path) -> SandboxStatus | None:
     return state if await to_thread.run_sync(_answers, state) else None
 
 
+async def address(state_dir: Path) -> str | None:
+    """Return the base address of the sandbox of `state_dir`, whether or not it runs now.
+
+    Raises:
+        guard.errors.UnsafeFile: Its directory or state file is not private.
+    """
+    state = await to_thread.run_sync(_read_state, state_dir / "sandbox")
+    return None if state is None else state.url
+
+
 def _checked(port: int | None, ttl: int | None, leeway: int | None, options: Options) -> Options:
     fault_table.check(options.faults)
     ttl = DEFAULT_TTL if ttl is None else ttl

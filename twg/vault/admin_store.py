@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guard.custody import Custody
+    from twg.vault.header import KeyLocation, KeyPlaceName
     from twg.vault.keys import KeyKeeper
+    from twg.vault.moving import Moved
     from twg.vault.opened import Opened
 
 
@@ -114,6 +116,39 @@ class AdminStore:
         """
         with _in_its_own_words():
             await self._file.read(lambda _opened: None, None)
+
+    async def move_key(self, place: KeyPlaceName) -> Moved | None:
+        """Make a new sealing key in `place`, seal the file anew with it, destroy the old key.
+
+        The new file is opened from the disk with its key read back before the old key goes. Killed
+        anywhere, the file opens, and the next call destroys the key that is not in use.
+
+        Returns:
+            What came of it; None if there is no file yet.
+
+        Raises:
+            ConfigError: That place cannot keep a key; nothing was changed.
+            And as `save`.
+        """
+        with _in_its_own_words():
+            return await self._file.move_key(place)
+
+    async def settle_keys(self) -> tuple[KeyLocation, ...]:
+        """Destroy the keys that a move which was cut short left; return those that are left still.
+
+        Raises:
+            As `save`.
+        """
+        with _in_its_own_words():
+            return await self._file.settle_keys()
+
+    async def unsettled_keys(self) -> tuple[KeyLocation, ...]:
+        """Return the keys that a move is about; there are none unless one was cut short.
+
+        Raises:
+            StoreCorrupt, ConfigError: What notes them was changed, or others have access to it.
+        """
+        return await self._file.unsettled_keys()
 
     async def set_aside(self) -> Path | None:
         """Put a file that does not open aside; see `SealedStore.set_aside`."""

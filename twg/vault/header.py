@@ -20,6 +20,8 @@ KeyPlaceName = Literal["keyring", "file"]
 
 _PLACES: Final = frozenset({"keyring", "file"})
 _ID: Final = re.compile(r"[a-z]{1,16}-[0-9a-f]{16}")
+# As canonical JSON has it; inside a name, there would be backslashes.
+_NAMED: Final = re.compile(rb'"id":"([a-z]{1,16}-[0-9a-f]{16})","location":"(keyring|file)"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,12 @@ class KeyLocation:
     def __post_init__(self) -> None:
         if self.location not in _PLACES or not _ID.fullmatch(self.id):
             raise ValueError("not a place where keys are kept")
+
+
+def keys_named_in(data: bytes) -> tuple[KeyLocation, ...]:
+    """Return the keys that a sealed file or a journal of a move names, damaged though it may be."""
+    found = {(place.decode(), key_id.decode()) for key_id, place in _NAMED.findall(data)}
+    return tuple(KeyLocation(location=place, id=key_id) for place, key_id in sorted(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

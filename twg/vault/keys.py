@@ -35,6 +35,11 @@ _SERVICE: Final = "twg"
 _KEPT: Final = "The credentials file is kept as it is."
 
 
+def new_id(stem: str) -> str:
+    """Return a name for a new key that begins with `stem`: ``auth`` or ``admin``."""
+    return f"{stem}-{secrets.token_hex(8)}"
+
+
 class KeyPlace(Protocol):
     """A place that keeps sealing keys."""
 
@@ -100,9 +105,8 @@ class KeyKeeper:
             ConfigError: The place that was asked for does not work.
             UnsafeFile, FileUnwritable: The state directory does not work.
         """
-        key_id = f"{stem}-{secrets.token_hex(8)}"
-        raw = base64.urlsafe_b64encode(os.urandom(KEY_BYTES)).decode()
-        key = self._custody.take(raw, _KIND)
+        key_id = new_id(stem)
+        key = self._made()
         if self._preferred != "file":
             try:
                 await self._places["keyring"].write(key_id, key)
@@ -119,6 +123,17 @@ class KeyKeeper:
             reason = None
         await self._places["file"].write(key_id, key)
         return KeyLocation(location="file", id=key_id, reason=reason), key
+
+    async def create_at(self, location: KeyLocation) -> Secret:
+        """Make a key and keep it there and nowhere else.
+
+        Raises:
+            KeyUnavailable: That place cannot keep it.
+            UnsafeFile, FileUnwritable: The state directory does not work.
+        """
+        key = self._made()
+        await self._places[location.location].write(location.id, key)
+        return key
 
     async def read(self, location: KeyLocation) -> Secret:
         """Return the key that is kept there.
@@ -137,6 +152,10 @@ class KeyKeeper:
             FileUnwritable: The file cannot be removed.
         """
         await self._places[location.location].remove(location.id)
+
+    def _made(self) -> Secret:
+        raw = base64.urlsafe_b64encode(os.urandom(KEY_BYTES)).decode()
+        return self._custody.take(raw, _KIND)
 
 
 class FilePlace:

@@ -205,6 +205,11 @@ class Opened:
         kept.drop(profile)
         self._count(active=self._active)
 
+    def rekey(self, key: KeyLocation) -> None:
+        """Say where the key lives that it will be sealed with."""
+        self._header.put("key", member("key", to_plain(key)))
+        self._count(active=self._active)
+
     def sealed(self, sealer: Sealer) -> bytes:
         """Return the bytes of the file that holds all this."""
         return sealer.seal(self._path, self._header, self._records)

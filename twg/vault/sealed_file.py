@@ -49,6 +49,7 @@ from twg.vault.gathering import Gathering
 from twg.vault.known import Known, Sight
 from twg.vault.locks import ProcessLock
 from twg.vault.mark import Mark
+from twg.vault.moving import Journal, KeyMove
 from twg.vault.opened import Opened
 from twg.vault.sealed import Sealer, parse
 
@@ -60,8 +61,9 @@ if TYPE_CHECKING:
     from guard.secret import Secret
     from twg.vault.admin_key import AdminHeader
     from twg.vault.gathering import Errand
-    from twg.vault.header import Header, KeyLocation
+    from twg.vault.header import Header, KeyLocation, KeyPlaceName
     from twg.vault.keys import KeyKeeper
+    from twg.vault.moving import Moved
     from twg.vault.sealed import Document
 
 T = TypeVar("T")
@@ -162,6 +164,25 @@ class SealedFile:
         self._known = None
         return await self._in_thread(partial(self._set_aside, judged))
 
+    async def move_key(self, place: KeyPlaceName) -> Moved | None:
+        """Move the sealing key; see `SealedStore.move_key`."""
+        return await self._on_keys(lambda move, opened, sealer: move.run(opened, sealer, place))
+
+    async def settle_keys(self) -> tuple[KeyLocation, ...]:
+        """Destroy the keys that a move which was cut short left; see `SealedStore.settle_keys`."""
+        if not await self.unsettled_keys():
+            return ()
+        return await self._on_keys(lambda move, opened, _: move.settle(opened.key)) or ()
+
+    async def unsettled_keys(self) -> tuple[KeyLocation, ...]:
+        """Return the keys that a move is about; none if none is under way or was cut short.
+
+        Raises:
+            StoreCorrupt: The journal is not as it was written.
+            ConfigError: Others have access to it.
+        """
+        return await self._in_thread(Journal(self.state_dir, self.path.stem).read)
+
     def lock(self, name: str, what: str) -> ProcessLock:
         """Return the lock of that name, in the state directory."""
         return ProcessLock(
@@ -201,6 +222,27 @@ class SealedFile:
             await self.read(lambda _opened: None, None)
         done: T = await self._changes.ask(change)
         return done
+
+    async def _on_keys(self, do: Callable[[KeyMove, Opened, Sealer], T]) -> T | None:
+        # A key ring that takes its time is asked here, where it keeps no one from the lock.
+        await self.read(lambda _opened: None, None)
+        return await self._in_thread(partial(self._on_keys_here, do))
+
+    def _on_keys_here(self, do: Callable[[KeyMove, Opened, Sealer], T]) -> T | None:
+        self._prepare()
+        if self._custody.audit is not None:
+            self._custody.audit.prove()
+        with self.lock(self.path.stem, "the credential store").held_here(lambda: False):
+            opened = self._open()
+            if opened is None:
+                return None
+            sealer = Sealer(self._key_at(opened.key))
+            move = KeyMove(
+                self.path, state_dir=self.state_dir, keys=self._keys, custody=self._custody
+            )
+            # What is noted of it is written behind it: a key that was begun to be moved is moved.
+            with self._custody.afterwards():
+                return do(move, opened, sealer)
 
     def _look(self, errands: Sequence[Errand[None]]) -> None:
         # Whom another round has served in the meantime, a look will do.
@@ -280,7 +322,12 @@ class SealedFile:
             if document is None:
                 return None
             location = document.key()
-            sealer = Sealer(self._key_at(location))
+            try:
+                sealer = Sealer(self._key_at(location))
+            except KeyUnavailable:
+                if self._is_key_of_file(location):
+                    raise
+                continue  # it was moved between our two looks, and the old one is gone
             opened = Opened.of(document, sealer, self._custody)
             if opened.generation < newest:
                 raise self._rolled_back(newest, opened.generation, location)
@@ -302,6 +349,10 @@ class SealedFile:
             # In a loop of its own, in this thread: so one asks the key ring for all who wait.
             key = self._key = _PlacedKey(location, asyncio.run(self._keys.read(location)))
         return key.secret
+
+    def _is_key_of_file(self, location: KeyLocation) -> bool:
+        document = self._document()
+        return document is None or document.key() == location
 
     def _discard_spare(self, used: KeyLocation) -> None:
         """Destroy a key that was made for a store which another process made after all."""

@@ -12,6 +12,7 @@ from guard.errors import GuardError
 from twg.errors import AuthRequired, TwgError
 from twg.vault.condition import examine
 from twg.vault.header import Header
+from twg.vault.moving import unsettled
 from twg.vault.protocol import check_generation
 from twg.vault.sealed_file import SealedFile, at_the_edge
 
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from twg.vault.bitbucket import BitbucketToken
     from twg.vault.condition import Condition
     from twg.vault.credential import Credential, Provider
-    from twg.vault.header import KeyLocation
+    from twg.vault.header import KeyLocation, KeyPlaceName
     from twg.vault.keys import KeyKeeper
+    from twg.vault.moving import Moved
     from twg.vault.opened import Opened
 
 
@@ -261,6 +263,43 @@ class SealedStore:
         """
         return (await self.summaries()).key
 
+    async def move_key(self, place: KeyPlaceName) -> Moved | None:
+        """Make a new sealing key in `place`, seal the file anew with it, destroy the old key.
+
+        The new file is opened from the disk with its key read back before the old key goes. Killed
+        anywhere, the file opens, and the next call destroys the key that is not in use. Renewals
+        that are under way end first: where one runs, from cron perhaps, the new place may be out of
+        reach, and it could not save what it was sent.
+
+        Returns:
+            What came of it; None if there is no file yet.
+
+        Raises:
+            ConfigError: That place cannot keep a key; nothing was changed.
+            And as `save`.
+        """
+        async with contextlib.AsyncExitStack() as leases:
+            # In one order, whoever does this: so no two wait for each other.
+            for profile in sorted((await self.summaries()).profiles):
+                await leases.enter_async_context(self.lease(profile))
+            return await self._file.move_key(place)
+
+    async def settle_keys(self) -> tuple[KeyLocation, ...]:
+        """Destroy the keys that a move which was cut short left; return those that are left still.
+
+        Raises:
+            As `save`.
+        """
+        return await self._file.settle_keys()
+
+    async def unsettled_keys(self) -> tuple[KeyLocation, ...]:
+        """Return the keys that a move is about; there are none unless one was cut short.
+
+        Raises:
+            StoreCorrupt, ConfigError: What notes them was changed, or others have access to it.
+        """
+        return await self._file.unsettled_keys()
+
     async def set_aside(self) -> Path | None:
         """Put a store that does not open aside, so that a new sign-in can begin afresh.
 
@@ -277,7 +316,7 @@ class SealedStore:
     async def describe(self) -> Condition:
         """Return what `twg doctor` tells of the store; never raises for what it finds."""
         condition = await to_thread.run_sync(examine, self._file.path, self._file.state_dir)
-        for check in (self._check_opens, self._check_writable):
+        for check in (self._check_opens, self._check_writable, self._check_settled):
             try:
                 await check()
             except TwgError as error:
@@ -295,6 +334,10 @@ class SealedStore:
     async def _check_writable(self) -> None:
         if await self._file.exists():
             await self.prove_replaceable()
+
+    async def _check_settled(self) -> None:
+        if await self.unsettled_keys():
+            raise unsettled(self._file.path)
 
     @contextlib.asynccontextmanager
     async def _lease(self, profile: str) -> AsyncIterator[None]:
