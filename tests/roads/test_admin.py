@@ -40,7 +40,7 @@ async def test_two_organizations_beside_a_sign_in(tmp_path: Path, browser: Brows
         keyring_session("unlocked") as session,
     ):
         person = traveller(tmp_path, **session.env)
-        await person.gets("login", "--sandbox", "--device")
+        await person.gets("login", "--sandbox", "--device", "--no-bitbucket")
         for org, name in ORGS.items():
             key = await make_admin_key_on_sandbox(
                 browser, sandbox.url, ALICE.username, ALICE.password, name

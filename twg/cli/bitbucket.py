@@ -140,7 +140,7 @@ async def stored(wiring: Wiring, profile: str) -> BitbucketToken:
         raise AuthRequired(
             profile,
             f"there is no Bitbucket token on the profile {profile!r}",
-            command=command_for(profile),
+            command="twg setup bitbucket",
         )
     return token
 
