@@ -124,24 +124,25 @@ class Sieve:
         if self._index is not None and self._index.holds(stretch):
             return self._around
         looks = _looks().match(stretch) is not None
-        if looks and start >= seen and (reach := self._followed(data, start, last)):
+        if looks and start >= seen and (reach := _followed(data, start, last)):
             return reach
         if _encoded().match(data, start):
             return _BEHIND if _is_text(data, start) else 0
         return 0 if looks else _BEHIND
 
-    def _followed(self, data: bytes, start: int, last: int) -> int:
-        """Return how far what looks like a secret goes on; zero if it is none."""
-        stretch = data[start:last]
-        if b"PRIVATE" in stretch.upper():
-            return _KEY
-        from guard.shapes import find  # noqa: PLC0415 - its patterns take time
 
-        # Of a web token the second dot may be far away.
-        behind = _KEY if b"eyJ" in stretch else _BEHIND
-        begin = max(0, start - _CLOSE)
-        ends = [end for _, end, _ in find(data[begin : start + behind].decode("latin-1"))]
-        return max(_CLOSE, begin + ends[-1] + _CLOSE - last) if ends else 0
+def _followed(data: bytes, start: int, last: int) -> int:
+    """Return how far what looks like a secret goes on; zero if it is none."""
+    stretch = data[start:last]
+    if b"PRIVATE" in stretch.upper():
+        return _KEY
+    from guard.shapes import find  # noqa: PLC0415 - its patterns take time
+
+    # Of a web token the second dot may be far away.
+    behind = _KEY if b"eyJ" in stretch else _BEHIND
+    begin = max(0, start - _CLOSE)
+    ends = [end for _, end, _ in find(data[begin : start + behind].decode("latin-1"))]
+    return max(_CLOSE, begin + ends[-1] + _CLOSE - last) if ends else 0
 
 
 def _in_lines(data: bytes, left: int, right: int) -> tuple[int, int]:

@@ -131,7 +131,7 @@ class Redactor:
         open_ = _open().search(data, tail)
         if open_ is not None:
             cut = open_.start(open_.lastgroup or 0)
-        cut = min(cut, tail + self._scrubber.beginning(data[tail:]), _open_key(data))
+        cut = min(cut, tail + self._scrubber.beginning(data[tail:]))
         touching = [piece.start for piece in pieces if piece.end == len(data)]
         return _before_pieces(min([cut, *touching]), pieces, 0)
 
@@ -142,17 +142,6 @@ def _before_pieces(cut: int, pieces: list[_Piece], least: int) -> int:
         if piece.start < cut < piece.end and piece.start >= least:
             cut = piece.start
     return cut
-
-
-def _open_key(data: bytes) -> int:
-    """Return where a private key begins whose end is not there yet; else the end."""
-    begin = data.rfind(b"-----BEGIN")
-    if begin < 0 or b"-----END" in data[begin:] or len(data) - begin > _LONGEST_KEY:
-        return len(data)
-    return begin if b"PRIVATE" in data[begin : begin + 64] or len(data) - begin < 64 else len(data)  # noqa: PLR2004 - a line
-
-
-_LONGEST_KEY: Final = 16 << 10
 
 
 def _replaced(data: bytes, begin: int, cut: int, pieces: list[_Piece]) -> bytes:

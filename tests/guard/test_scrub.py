@@ -183,6 +183,29 @@ def test_secrets_side_by_side_are_two() -> None:
     assert knowing(TOKEN).text(TOKEN * 2) == MARK * 2
 
 
+LONG = "kQ7zR9mX2wT5bY8cV1dJ4fH6gL3nP0sA"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"x {LONG[:24]} y", f"x {MARK} y"),
+        (f"x {LONG[:23]} y", f"x {LONG[:23]} y"),
+        (f"x '{LONG[:24]}' y", f"x '{MARK}' y"),
+        (f"x {LONG[:26]}, y", f"x {MARK}, y"),
+        (f"x {LONG[:26]}... y", f"x {MARK}... y"),
+        (f"x {LONG[:26]}~{LONG[-5:]} y", f"x {MARK} y"),
+        (f"x {LONG[8:]} y", f"x {LONG[8:]} y"),
+        (f"x {LONG.upper()} y", f"x {MARK} y"),
+        (f"x {LONG.lower()} y", f"x {MARK} y"),
+        (f"x {LONG.swapcase()} y", f"x {LONG.swapcase()} y"),
+    ],
+)
+def test_three_quarters_are_hidden_with_what_is_left_of_the_word(text: str, shown: str) -> None:
+    """H-F3: a rest that is written oddly is a part of it; a quote, a dot, a comma are not."""
+    assert knowing(LONG).text(text) == shown
+
+
 def test_a_second_kind_for_the_same_value_changes_nothing() -> None:
     scrubber = knowing(TOKEN)
     scrubber.learn(TOKEN, "other")

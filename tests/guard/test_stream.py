@@ -186,6 +186,31 @@ def test_a_token_longer_than_any_line_is_hidden_whole() -> None:
     assert shown == LINE * 20 + "a ‹redacted:jwt› b\n".encode() + LINE * 400
 
 
+def test_a_bearer_token_is_followed_to_its_end() -> None:
+    data = LINE * 20 + b"Authorization: Bearer " + b"a1B2c3D4" * 600 + b"\n" + LINE * 400
+    shown = passed(Redactor(Scrubber()), [data])
+    assert shown.count("Bearer ‹redacted:bearer-token›\n".encode()) == 1
+    assert b"a1B2c3D4" not in shown
+
+
+def test_a_secret_within_what_is_only_a_placeholder_is_seen() -> None:
+    """The sieve walks over `password: change`, and what begins in it is not lost."""
+    data = LINE * 100 + b"password: changeme\n" + LINE * 100
+    assert passed(Redactor(Scrubber()), [data]) == data
+    assert b"changeme" not in passed(Redactor(knowing("changeme")), [data])
+
+
+def test_what_is_held_back_is_told_once() -> None:
+    """Its beginning had gone out before it was one."""
+    written = "".join(f"%{ord(each):02x}" for each in TOKEN)
+    redactor = Redactor(knowing(TOKEN))
+    chunks = [redactor.feed(f"x {written[:1]}".encode()), redactor.flush()]
+    for part in (written[1:84], written[84:90], written[90:]):
+        chunks += [redactor.feed(part.encode()), redactor.flush()]
+    assert b"".join([*chunks, redactor.finish()]) == b"x %" + MARK
+    assert redactor.found == {"k": 1}
+
+
 def test_a_secret_learnt_meanwhile_is_hidden_from_then_on() -> None:
     scrubber = Scrubber()
     redactor = Redactor(scrubber)
