@@ -113,6 +113,9 @@ def lived_in(console: Console, sandbox: SandboxHandle, crontab: Played) -> Conso
     console.twg("login", "--token", ACCESS, status=64)
     with sandbox_at(console.root):
         pass
+    objects = console.state / "sandbox" / "git" / "tide-model.git" / "objects"
+    objects.mkdir(parents=True)
+    (objects / "a1b2c3").touch(mode=0o400)  # as git makes them
     left = KeyLocation(location="file", id="auth-0123456789abcdef")
     Journal(console.state, "auth").write([left])
     for name in (f"state/{left.id}.key", "config/.auth.conf.0123456789ab.tmp"):

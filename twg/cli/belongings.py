@@ -26,6 +26,7 @@ _STATE: Final = (
 _RECORD: Final = r"audit\.(?:jsonl(?:\.lock)?|head|key)"
 _LOCKS: Final = r"[a-z]+(?:-[0-9a-f]{16})?\.lock"
 _SANDBOX: Final = r"lock|starting|log|state\.json|sandbox\.sqlite3(?:-(?:wal|shm|journal))?"
+_REPOSITORY: Final = r".+"  # git's names are its own
 _NAMES_KEYS: Final = re.compile(rf"{_SEALED}\.conf.*|{_SEALED}\.moving")
 
 
@@ -56,6 +57,7 @@ def found(settings: Settings) -> Belongings:
         state / "sandbox": _SANDBOX,
         state / "locks": _LOCKS,
         state: _STATE,
+        **dict.fromkeys(_tree(state / "sandbox" / "git"), _REPOSITORY),
     }
     for each in (config, state):
         with contextlib.suppress(FileNotFoundError):
@@ -93,6 +95,14 @@ def remove(belongings: Belongings) -> None:
         # Another command may have put something there in the meantime.
         if not any(directory.iterdir()):
             directory.rmdir()
+
+
+def _tree(top: Path) -> Iterator[Path]:
+    """Yield a directory of ours and those below it; links are never followed."""
+    if _is_own_directory(top):
+        yield top
+        for each in sorted(top.iterdir()):
+            yield from _tree(each)
 
 
 def _depth(path: Path) -> int:

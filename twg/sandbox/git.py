@@ -124,7 +124,9 @@ async def _make(git: str, repository: Path) -> None:
     begun = repository.with_suffix(".begun")
     await to_thread.run_sync(partial(shutil.rmtree, begun, ignore_errors=True))
     run = partial(anyio.run_process, env=_surroundings())
-    await run([git, "init", "--quiet", "--bare", "--initial-branch=main", str(begun)])
+    await run(
+        [git, "init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(begun)]
+    )
     await run([git, "-C", str(begun), "fast-import", "--quiet"], input=_FIRST_COMMIT)
     await anyio.Path(begun).rename(repository)
 
