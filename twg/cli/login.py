@@ -219,6 +219,8 @@ async def _tell_kept(wiring: Wiring, credential: Credential) -> None:
 
 async def _tell_signed_in(wiring: Wiring, outcome: Outcome) -> None:
     """Tell a person at once; a program gets one document, at the end."""
+    from twg.products import atlassian  # noqa: PLC0415 - not where a sign-in is kept
+
     credential = outcome.credential
     header = await wiring.store.summaries()
     account = credential.account
@@ -239,6 +241,11 @@ async def _tell_signed_in(wiring: Wiring, outcome: Outcome) -> None:
     if wiring.output.mode == "text":
         for line in lines:
             wiring.output.line(line)
+    if atlassian.misses_sites(credential):
+        wiring.output.warn(
+            "this sign-in covers no site, so nothing in Jira or Confluence can be called with it; "
+            "`twg login --force` asks again"
+        )
     if outcome.still_alive is not None:
         wiring.output.warn(
             f"the tokens of the sign-in before could not be revoked: {outcome.still_alive}"
