@@ -228,6 +228,9 @@ async def _tell_signed_in(wiring: Wiring, outcome: Outcome) -> None:
     lines = ["✔ Authentication successful!"]
     if name:
         lines.append(f"✔ Authenticated as {name}{_on_site(credential)}")
+    if (others := len(credential.sites) - 1) > 0:
+        also = "another site" if others == 1 else f"{others} other sites"
+        lines.append(f"  It covers {also}, too: `twg auth site` lists all, --site calls one.")
     lines.append(f"✔ Credentials saved to {wiring.shown(wiring.settings.auth_conf)}")
     lines.append(f"  They are {protection_in_words(header.key, wiring)}.")
     if why_no_keyring(header.key) is not None:
