@@ -120,6 +120,35 @@ def test_each_is_told_by_its_code_and_in_its_words(
     assert not any(words in error["message"] for words in others)
 
 
+@pytest.mark.parametrize("name", ["not signed in", "expired", "revoked"])
+def test_a_renewal_that_cannot_be_tells_the_same(
+    console: Console, sandbox: SandboxHandle, name: str
+) -> None:
+    case = CASES[name]
+    case.made(console, sandbox)
+
+    errors = [
+        console.apart(*words, "-o", "json", status=77).error
+        for words in (("auth", "refresh"), ("auth", "refresh"), ("api", *case.call))
+    ]
+
+    assert {one["code"] for one in errors} == {case.code}
+    assert all(case.message in one["message"] for one in errors)
+
+
+@pytest.mark.parametrize("name", ["not signed in", "no site at all", "no such site"])
+def test_a_site_that_cannot_be_chosen_tells_the_same(
+    console: Console, sandbox: SandboxHandle, name: str
+) -> None:
+    case = CASES[name]
+    case.made(console, sandbox)
+
+    ended = console.apart("auth", "site", "else.example", "-o", "json", status=case.status)
+
+    assert ended.error["code"] == case.code
+    assert case.message in ended.error["message"]
+
+
 def test_no_sign_in_is_lost_over_what_it_may_not_do(
     console: Console, sandbox: SandboxHandle
 ) -> None:

@@ -27,7 +27,6 @@ from twg.errors import (
     AuthExpired,
     AuthRequired,
     AuthRevoked,
-    ConfigError,
     PartialFailure,
     TwgError,
 )
@@ -205,13 +204,10 @@ async def _set_site(wiring: Wiring, profile: str, host: str) -> None:
     credential = await wiring.store.read(profile)
     if credential is None:
         raise _nobody(profile)
-    covered = [one.host for one in credential.sites]
-    if host not in covered:
-        raise ConfigError(
-            f"this sign-in does not cover the site {host} (it covers: "
-            f"{', '.join(covered) or 'none'})",
-            "Name one of those, or run `twg login --force` and choose it on the consent page.",
-        )
+    if host not in {one.host for one in credential.sites}:
+        from twg.products import atlassian  # noqa: PLC0415 - httpx only where it is used
+
+        raise atlassian.not_covered(credential, host)
     await wiring.store.save(replace(credential, site=host), expected=credential.generation)
 
 

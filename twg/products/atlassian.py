@@ -216,22 +216,32 @@ def _site_called(credential: Credential | CredentialSummary, host: str | None) -
 def _cloud_id(credential: Credential, host: str | None) -> str:
     if (site := _site_called(credential, host)) is not None:
         return site.cloud_id
+    raise not_covered(credential, host)
+
+
+def not_covered(credential: Credential, host: str | None) -> AuthRequired | ConfigError:
+    """Return the error for a site that a sign-in does not cover.
+
+    Args:
+        credential: The sign-in.
+        host: The site's host; None for the default one.
+    """
     if misses_sites(credential):
-        raise AuthRequired(
+        return AuthRequired(
             credential.profile,
             "this sign-in covers no site: none was chosen on the consent page",
             command="twg login --force",
         )
-    wanted = credential.site if host is None else host.lower()
-    consented = ", ".join(site.host for site in credential.sites) or "none"
-    if wanted is None:
-        raise ConfigError(
+    if not credential.sites:
+        return ConfigError(
             f"this sign-in covers no site: {credential.provider.name} has none",
             "Sign in at Atlassian: `twg provider list` shows how to add it.",
         )
-    raise ConfigError(
+    wanted = credential.site if host is None else host.lower()
+    consented = ", ".join(site.host for site in credential.sites)
+    return ConfigError(
         f"this sign-in does not cover the site {wanted} (it covers: {consented})",
-        "Use one of those, or sign in again and choose that site on the consent page.",
+        "Use one of those, or run `twg login --force` and choose that site on the consent page.",
     )
 
 
