@@ -9,7 +9,7 @@ import pytest
 
 from tests.auth.parts import provider_at
 from tests.cli.acme import WELL_KNOWN, metadata
-from tests.cli.console import sandbox_at
+from tests.cli.console import SITES, sandbox_at
 from tests.oauth.servers import document
 from twg.sandbox.people import CLIENT_ID
 
@@ -157,6 +157,19 @@ def test_where_no_list_of_sites_comes_the_new_tokens_are_ended(
     assert "was asked for the sites of this sign-in and gave no list" in error["message"]
     assert "Sign in again" in error["remediation"]
     assert alive == [False, False]
+
+
+def test_a_sign_in_that_is_kept_gets_the_site_that_is_named(
+    box: Console, sandbox: SandboxHandle
+) -> None:
+    box.sign_in(sandbox, sites=SITES, site=SITES[0].host)
+
+    kept = signs_in(box, "--site", SITES[1].host.upper()).data
+    error = signs_in(box, "--site", "a.example", status=78).error
+
+    assert (kept["kept"], kept["site"]) == (True, SITES[1].host)
+    assert "does not cover the site a.example" in error["message"]
+    assert box.twg("auth", "status", "-o", "json").data["site"] == SITES[1].host
 
 
 def knows(console: Console, there: SandboxHandle) -> None:

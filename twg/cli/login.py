@@ -11,7 +11,7 @@ import asyncclick as click
 from twg.cli import provider_choice, sandbox_provider
 from twg.cli.command import command
 from twg.cli.moments import duration
-from twg.cli.sign_ins import as_data, protection_in_words, why_no_keyring
+from twg.cli.sign_ins import as_data, at_site, protection_in_words, why_no_keyring
 from twg.errors import AuthExpired, AuthRevoked, PartialFailure, StoreCorrupt, UsageError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ async def login(
         await _start_afresh_if_it_does_not_open(wiring, wanted)
         kept = None if force else await _still_good(wiring, http, wanted)
         if kept is not None:
-            await _tell_kept(wiring, kept)
+            await _tell_kept(wiring, await _kept_at(wiring, kept, wanted.site))
             return
         outcome = await _with_site(wiring, await _sign_in(wiring, http, wanted), wanted)
         await _tell_signed_in(wiring, outcome)
@@ -203,6 +203,12 @@ async def _with_site(wiring: Wiring, outcome: Outcome, wanted: Wanted) -> Outcom
     site = credential.sites[chosen].host
     saved = await wiring.store.save(replace(credential, site=site), expected=credential.generation)
     return replace(outcome, credential=saved)
+
+
+async def _kept_at(wiring: Wiring, kept: Credential, site: str | None) -> Credential:
+    if site is None:
+        return kept
+    return await wiring.store.save(at_site(kept, site), expected=kept.generation)
 
 
 async def _tell_kept(wiring: Wiring, credential: Credential) -> None:
