@@ -303,16 +303,27 @@ class HttpError(TwgError):
         status: The HTTP status.
         host: Who answered.
         data: The body, parsed where it is JSON, else as text; None if empty.
+        why: What the status means here, in words, if that is known.
+        remediation: What to do now.
     """
 
     code = Code.HTTP_ERROR
     default_remediation = "Read the service's answer; check the path and your permissions there."
 
-    def __init__(self, status: int, host: str, data: Any = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        host: str,
+        data: Any = None,
+        *,
+        why: str | None = None,
+        remediation: str | None = None,
+    ) -> None:
         self.status = status
         self.host = host
         self.data = data
-        super().__init__(f"{host} answered HTTP {status}")
+        told = f": {why}" if why else ""
+        super().__init__(f"{host} answered HTTP {status}{told}", remediation)
 
 
 class StoreError(TwgError):

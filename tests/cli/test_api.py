@@ -167,9 +167,23 @@ def test_a_site_that_was_not_consented_to_is_refused(console: Console, server: S
 def test_a_sign_in_without_a_site_says_so(console: Console, server: Server) -> None:
     console.sign_in_at(server.url, sites=(), site=None)
 
-    error = console.twg("api", "jira", "/x", "-o", "json", status=78).error
+    error = console.twg("api", "jira", "/x", "-o", "json", status=77).error
 
+    assert error["code"] == "AUTH_REQUIRED"
     assert "covers no site" in error["message"]
+    assert "twg login --force" in error["remediation"]
+
+
+def test_what_was_not_allowed_is_not_renewed_for(console: Console, server: Server) -> None:
+    """The token is sound: it would spend a renewal, and end in a sign-in that changes nothing."""
+    console.sign_in_at(server.url)
+    server.on("/ex/jira/c1/x", document({"message": "Unauthorized; scope does not match"}, 401))
+
+    error = console.twg("api", "jira", "/x", "-o", "json", status=4).error
+
+    assert "HTTP 401: this sign-in has no scope for that call" in error["message"]
+    assert "--scope" in error["remediation"]
+    assert [request.path for request in server.received] == ["/ex/jira/c1/x"]
 
 
 def test_an_unknown_service_is_refused(console: Console, server: Server) -> None:

@@ -9,10 +9,13 @@ import pytest
 
 from tests.auth.parts import provider_at
 from tests.cli.acme import WELL_KNOWN, metadata
+from tests.cli.console import SITES, sandbox_at
 from tests.oauth.servers import document
 from twg.sandbox.people import CLIENT_ID
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.console import Console, Ended
     from tests.oauth.servers import Server
     from tests.sandbox.running import SandboxHandle
@@ -124,3 +127,52 @@ def test_a_site_that_was_not_consented_to_ends_the_new_tokens(
     newest = [anyio.run(sandbox.issued, kind)[-1] for kind in ("access", "refresh")]
     assert [anyio.run(sandbox.token_active, token) for token in newest] == [False, False]
     assert box.twg("auth", "list", "-o", "json").data["profiles"] == []
+
+
+def test_a_sign_in_without_a_site_is_kept_and_told(console: Console, tmp_path: Path) -> None:
+    """It is good for what needs no site; what does need one says how to get it."""
+    with sandbox_at(tmp_path / "there", faults=("no-sites",)) as bare:
+        knows(console, bare)
+        ended = signs_in(console)
+        error = console.apart("api", "jira", "/rest/api/3/myself", "-o", "json", status=77).error
+        console.apart("api", "atlassian", "/me", "-o", "json")
+        named = signs_in(console, "--force", "--site", "a.example", status=78).error
+
+    assert (ended.data["site"], ended.data["sites"]) == (None, [])
+    assert "this sign-in covers no site" in ended.err
+    assert "`twg login --force`" in ended.err
+    assert "none was chosen on the consent page" in error["message"]
+    assert "a.example was not consented to (but: none)" in named["message"]
+
+
+def test_where_no_list_of_sites_comes_the_new_tokens_are_ended(
+    console: Console, tmp_path: Path
+) -> None:
+    with sandbox_at(tmp_path / "there", faults=("sites-no-list",)) as odd:
+        knows(console, odd)
+        error = signs_in(console, status=76).error
+        newest = [anyio.run(odd.issued, kind)[-1] for kind in ("access", "refresh")]
+        alive = [anyio.run(odd.token_active, token) for token in newest]
+
+    assert "was asked for the sites of this sign-in and gave no list" in error["message"]
+    assert "Sign in again" in error["remediation"]
+    assert alive == [False, False]
+
+
+def test_a_sign_in_that_is_kept_gets_the_site_that_is_named(
+    box: Console, sandbox: SandboxHandle
+) -> None:
+    box.sign_in(sandbox, sites=SITES, site=SITES[0].host)
+
+    kept = signs_in(box, "--site", SITES[1].host.upper()).data
+    error = signs_in(box, "--site", "a.example", status=78).error
+
+    assert (kept["kept"], kept["site"]) == (True, SITES[1].host)
+    assert "does not cover the site a.example" in error["message"]
+    assert box.twg("auth", "status", "-o", "json").data["site"] == SITES[1].host
+
+
+def knows(console: Console, there: SandboxHandle) -> None:
+    words = ["provider", "add", "box", "--issuer", there.url, "--client-id", CLIENT_ID]
+    scopes = ["read:me", "read:jira-work", "offline_access"]
+    console.twg(*words, *(word for scope in scopes for word in ("--scope", scope)))

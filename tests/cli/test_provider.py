@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.cli.console import Console
     from tests.oauth.servers import Server
 
+ATLASSIAN = presets.load(presets.ATLASSIAN)
 CLIENT_SECRET = "made-up-client-secret-0123456789"
 
 
@@ -61,7 +62,7 @@ def test_a_server_is_added_with_a_client_of_ones_own(console: Console, acme: Ser
     }
     assert acme.to("/register") == []
     assert console.twg("provider", "show", "acme", "-o", "json").data == added
-    assert console.twg("provider", "list", "-o", "json").data == {"providers": [added]}
+    assert console.twg("provider", "list", "-o", "json").data["providers"] == [added]
 
 
 def test_without_a_client_one_is_registered(console: Console, acme: Server) -> None:
@@ -82,7 +83,7 @@ def test_a_server_that_registers_nobody_wants_a_client(console: Console, server:
     error = console.twg(*words, status=78).error
 
     assert "--client-id" in error["remediation"]
-    assert console.twg("provider", "list", "-o", "json").data == {"providers": []}
+    assert console.twg("provider", "list", "-o", "json").data["providers"] == []
 
 
 def test_endpoints_are_given_where_the_server_does_not_list_them(
@@ -314,6 +315,53 @@ def test_several_are_listed_in_order(console: Console, acme: Server) -> None:
     assert lines == [f"acme  {acme.url}", f"zeta  {acme.url}"]
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://127.0.0.1:8716/callback",
+        "http://127.0.0.1/callback",
+        "http://127.0.0.1:0/callback",
+        "http://127.0.0.1:8716/callback?a=b",
+        "http://me@127.0.0.1:8716/callback",
+        "http://127.0.0.1:80x/callback",
+        "http://192.0.2.1:8716/callback",
+        "http://127.0.0.1.evil.example:8716/callback",
+        "callback",
+    ],
+)
+def test_a_redirect_uri_that_cannot_be_listened_on_is_told_at_once(
+    console: Console, acme: Server, uri: str
+) -> None:
+    """Before it is registered anywhere, with the form that it must have."""
+    words = ["provider", "add", "acme", "--issuer", acme.url, "--redirect-uri", uri, "-o", "json"]
+
+    error = console.twg(*words, status=78).error
+
+    assert error["code"] == "CONFIG"
+    assert uri in error["message"]
+    assert "http://127.0.0.1:PORT/PATH" in error["remediation"]
+    assert acme.received == []
+
+
+def test_what_need_only_be_named_is_listed_until_it_is_added(
+    console: Console, acme: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = console.twg("provider", "list")
+    assert "  twg provider add atlassian --client-id ID --confidential\n" in shown.err
+    assert "  twg provider add rovo-mcp\n" in shown.err
+    assert "rovo-mcp" not in shown.out
+
+    rovo = presets.load(presets.ROVO_MCP)
+    there = {kind: f"{acme.url}/{kind}" for kind in ("authorization", "token")}
+    here = replace(rovo, issuer=acme.url, endpoints=there)
+    monkeypatch.setattr(presets, "load", {"rovo-mcp": here, "atlassian": ATLASSIAN}.__getitem__)
+    monkeypatch.setattr(presets, "for_issuer", lambda _: None)
+    console.twg("provider", "add", "rovo-mcp", "-o", "json")
+
+    assert console.twg("provider", "list", "-o", "json").data["presets"] == ["atlassian"]
+    assert "rovo-mcp" not in console.twg("provider", "list").err
+
+
 def test_none_is_listed_with_what_to_do(console: Console) -> None:
     assert "twg provider add NAME" in console.twg("provider", "list").out
 
@@ -371,7 +419,7 @@ def test_one_is_removed_and_its_sign_ins_go_on(console: Console, acme: Server) -
 
     assert console.twg("provider", "remove", "acme", "-o", "json").data == {"removed": "acme"}
 
-    assert console.twg("provider", "list", "-o", "json").data == {"providers": []}
+    assert console.twg("provider", "list", "-o", "json").data["providers"] == []
     assert console.twg("api", "atlassian", "/me", "-o", "json").data == {"a": 1}
 
 

@@ -942,7 +942,8 @@ async def test_choosing_outlives_a_stop(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("term", "columns", "rows"), [("dumb", 80, 24), ("xterm", 20, 24), ("xterm", 80, 5)]
+    ("term", "columns", "rows"),
+    [("dumb", 80, 24), ("xterm", 20, 24), ("xterm", 80, 5), ("xterm", 20, 5)],
 )
 async def test_choosing_by_number_where_there_is_no_room(
     tmp_path: Path, term: str, columns: int, rows: int

@@ -15,8 +15,15 @@ from tests.auth.parts import credential_at, issued_by, provider_at
 from tests.oauth.servers import document, page, reset, status
 from tests.sandbox.running import running_sandbox
 from tests.vault.samples import Ear, custody_of
-from twg.errors import ConfigError, NetworkError, ProtocolError, Unavailable, UsageError
-from twg.http import Http, origin
+from twg.errors import (
+    AuthRequired,
+    ConfigError,
+    NetworkError,
+    ProtocolError,
+    Unavailable,
+    UsageError,
+)
+from twg.http import Http, Response, origin
 from twg.products import atlassian
 from twg.vault import Account, Site
 
@@ -392,6 +399,71 @@ def test_a_site_that_was_not_consented_to_is_refused() -> None:
 
 def test_without_any_site_the_sites_services_are_out_of_reach() -> None:
     without = replace(CREDENTIAL, sites=(), site=None)
-    with pytest.raises(ConfigError, match="covers no site"):
+    with pytest.raises(AuthRequired, match="none was chosen on the consent page"):
         atlassian.url_for(without, "jira", "/x")
+    with pytest.raises(AuthRequired, match="none was chosen"):
+        atlassian.url_for(without, "jira", "/x", "one.atlassian.net")
+    elsewhere = replace(without, provider=replace(without.provider, scopes=("openid",)))
+    with pytest.raises(ConfigError, match="covers no site: sandbox has none"):
+        atlassian.url_for(elsewhere, "jira", "/x")
     assert atlassian.url_for(without, "atlassian", "/x") == "https://auth.example.com/x"
+
+
+# What a refusal means
+
+JIRA_ONLY = replace(ONE, scopes=("read:jira-work",))
+PAGES_TOO = replace(TWO, scopes=("read:page:confluence",))
+MISMATCH = b'{"code":401,"message":"Unauthorized; scope does not match"}'
+
+
+def answered(status: int, body: bytes = b"{}") -> Response:
+    return Response(status=status, headers={}, body=body, url="https://api.atlassian.com/x")
+
+
+@pytest.mark.parametrize(
+    ("sites", "service", "status", "told"),
+    [
+        ((JIRA_ONLY,), "confluence", 401, "`twg login --force`"),
+        ((JIRA_ONLY,), "confluence", 404, "`twg login --force`"),
+        ((JIRA_ONLY, PAGES_TOO), "confluence", 403, "--site two.atlassian.net"),
+        ((JIRA_ONLY, PAGES_TOO), "jira", 403, None),
+        ((JIRA_ONLY,), "confluence", 500, None),
+        ((JIRA_ONLY,), "atlassian", 404, None),
+        ((replace(ONE, scopes=("read:servicedesk-request",)),), "jira", 404, None),
+        ((ONE,), "confluence", 404, None),
+    ],
+)
+def test_a_site_without_the_product_is_told(
+    sites: tuple[Site, ...], service: str, status: int, told: str | None
+) -> None:
+    """By the scopes that it lists, and only once the gateway has said no."""
+    credential = replace(CREDENTIAL, sites=sites)
+
+    found = atlassian.why_refused(credential, service, None, answered(status))
+
+    if told is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found[0] == "this sign-in has no Confluence on the site one.atlassian.net"
+        assert told in found[1]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "lacks"),
+    [
+        (401, MISMATCH, True),
+        (403, b'{"message":"Forbidden; scope does not match"}', True),
+        (401, b'{"message":"Unauthorized"}', False),
+        (400, MISMATCH, False),
+        (401, b"scope does not match", False),
+        (401, b'["scope does not match"]', False),
+        (401, b'{"message":7}', False),
+    ],
+)
+def test_a_lack_of_scope_is_told_from_a_token_that_is_refused(
+    status: int, body: bytes, *, lacks: bool
+) -> None:
+    found = atlassian.why_refused(CREDENTIAL, "jira", None, answered(status, body))
+
+    assert (found is not None) is lacks

@@ -93,6 +93,7 @@ async def test_atlassian_needs_an_app_and_says_how_to_make_one(person: Traveller
         shown = await terminal.until("Client ID:")
         assert "http://127.0.0.1:8716/callback" in shown
         assert "read:jira-work" in shown
+        assert "in a prompt that shows nothing" in shown
         await terminal.interrupt()
         assert await terminal.exit_status() == 130
 

@@ -142,6 +142,7 @@ async def test_of_several_sites_one_is_chosen_with_the_arrow_keys(
         await terminal.send_line()
         assert await terminal.exit_status() == 0
         assert "on orchard.sandbox.example" in terminal.transcript()
+        assert "It covers another site, too: `twg auth site` lists all" in terminal.transcript()
 
     path = "/rest/api/3/project/search"
     default = await person.asks("api", "jira", path)

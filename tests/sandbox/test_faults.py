@@ -450,6 +450,14 @@ async def _resource_401(scene: Scene) -> None:
     assert (answer.status_code, answer.json()) == (401, {"code": 401, "message": "Unauthorized"})
 
 
+@shows("no-sites", "sites-no-list")
+async def _sites(scene: Scene) -> None:
+    token = (await scene.tokens()).json()["access_token"]
+    answer = await scene.visitor.call("/oauth/token/accessible-resources", token)
+    expected = {"no-sites": [], "sites-no-list": {"code": 401, "message": "Unauthorized"}}
+    assert (answer.status_code, answer.json()) == (200, expected[scene.fault])
+
+
 def test_no_fault_is_without_a_test() -> None:
     assert set(CHECKS) == set(FAULTS)
 

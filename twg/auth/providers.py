@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from twg.errors import ConfigError
 from twg.http import origin
-from twg.oauth import discover, metadata, register
+from twg.oauth import discover, metadata, redirect_place, register
 from twg.vault import Endpoints, Provider
 
 if TYPE_CHECKING:
@@ -120,6 +120,8 @@ def _check(wish: Wish) -> None:
             "a client secret without a client id has no use",
             "Name the client: --client-id ID. Without it, twg registers one of its own.",
         )
+    if wish.redirect_uri is not None:
+        redirect_place(wish.redirect_uri)  # told now, not once the person has set it there
     # RFC 8707 section 2: an absolute URI without a fragment; its scheme may be any.
     if wish.resource is not None and not _ABSOLUTE_URI.fullmatch(wish.resource):
         raise ConfigError("the resource is not an absolute URI without a fragment (RFC 8707)")

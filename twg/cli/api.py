@@ -42,7 +42,9 @@ async def api(wiring: Wiring, *, service: str, path: str, site: str | None, incl
     else:
         answer = await _by_sign_in(wiring, service, path, site)
     if answer.status >= _FIRST_ERROR:
-        raise HttpError(answer.status, _host(answer), _data(answer, include=include))
+        why, remedy = await _meaning(wiring, service, site, answer)
+        data = _data(answer, include=include)
+        raise HttpError(answer.status, _host(answer), data, why=why, remediation=remedy)
     if wiring.output.mode == "json":
         wiring.output.result(_data(answer, include=include), [])
     else:
@@ -109,7 +111,8 @@ async def _call(
     url = atlassian.url_for(credential, service, path, site)
     _refuse_secrets(wiring, path)
     answer = await _get(http, credential, url)
-    if answer.status != _UNAUTHORIZED:
+    # What the person did not allow, a renewed token may not do either.
+    if answer.status != _UNAUTHORIZED or atlassian.why_refused(credential, service, site, answer):
         return answer
     renewed = await tokens.instead_of(credential)
     if renewed is None:
@@ -120,6 +123,18 @@ async def _call(
             profile, f"{service} does not accept this sign-in, nor did a renewal change that"
         )
     return answer
+
+
+async def _meaning(
+    wiring: Wiring, service: str, site: str | None, answer: Response
+) -> tuple[str | None, str | None]:
+    """Return what an error means for this sign-in, and what to do; None for what is not known."""
+    from twg.products import atlassian  # noqa: PLC0415 - httpx only where it is used
+
+    summary = (await wiring.store.summaries()).profiles.get(await wiring.profile())
+    if summary is None or service not in atlassian.SERVICES:
+        return None, None
+    return atlassian.why_refused(summary, service, site, answer) or (None, None)
 
 
 def _refuse_secrets(wiring: Wiring, path: str) -> None:

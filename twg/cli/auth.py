@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import asyncclick as click
@@ -13,6 +12,7 @@ from twg.cli.command import Group, command
 from twg.cli.live import live_table
 from twg.cli.sign_ins import (
     as_data,
+    at_site,
     bitbucket_in_words,
     freshness_in_words,
     known_now,
@@ -27,7 +27,6 @@ from twg.errors import (
     AuthExpired,
     AuthRequired,
     AuthRevoked,
-    ConfigError,
     PartialFailure,
     TwgError,
 )
@@ -94,7 +93,7 @@ async def site(wiring: Wiring, *, host: str | None) -> None:
     """Show the sites of this sign-in, or make HOST the default one."""
     profile = await wiring.profile()
     if host is not None:
-        await _set_site(wiring, profile, host.lower())
+        await _set_site(wiring, profile, host)
     summary = _of(await wiring.store.summaries(), profile)
     wiring.output.result(
         {"profile": profile, "site": summary.site, "sites": [s.host for s in summary.sites]},
@@ -205,14 +204,7 @@ async def _set_site(wiring: Wiring, profile: str, host: str) -> None:
     credential = await wiring.store.read(profile)
     if credential is None:
         raise _nobody(profile)
-    covered = [one.host for one in credential.sites]
-    if host not in covered:
-        raise ConfigError(
-            f"this sign-in does not cover the site {host} (it covers: "
-            f"{', '.join(covered) or 'none'})",
-            "Name one of those, or run `twg login --force` and choose it on the consent page.",
-        )
-    await wiring.store.save(replace(credential, site=host), expected=credential.generation)
+    await wiring.store.save(at_site(credential, host), expected=credential.generation)
 
 
 def _of(header: Header, profile: str) -> CredentialSummary:

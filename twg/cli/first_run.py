@@ -73,7 +73,8 @@ def _app_steps(preset: Preset) -> tuple[str, ...]:
         "",
         f"       {preset.redirect_uri}",
         "",
-        "  4. Settings: there are its client ID and its secret.",
+        "  4. Settings: there are its client ID and its secret. twg asks for the ID now,",
+        "     and for the secret next, in a prompt that shows nothing.",
         "",
     )
 

@@ -11,7 +11,7 @@ import asyncclick as click
 from twg.cli import provider_choice, sandbox_provider
 from twg.cli.command import command
 from twg.cli.moments import duration
-from twg.cli.sign_ins import as_data, protection_in_words, why_no_keyring
+from twg.cli.sign_ins import as_data, at_site, protection_in_words, why_no_keyring
 from twg.errors import AuthExpired, AuthRevoked, PartialFailure, StoreCorrupt, UsageError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ async def login(
         await _start_afresh_if_it_does_not_open(wiring, wanted)
         kept = None if force else await _still_good(wiring, http, wanted)
         if kept is not None:
-            await _tell_kept(wiring, kept)
+            await _tell_kept(wiring, await _kept_at(wiring, kept, wanted.site))
             return
         outcome = await _with_site(wiring, await _sign_in(wiring, http, wanted), wanted)
         await _tell_signed_in(wiring, outcome)
@@ -205,6 +205,12 @@ async def _with_site(wiring: Wiring, outcome: Outcome, wanted: Wanted) -> Outcom
     return replace(outcome, credential=saved)
 
 
+async def _kept_at(wiring: Wiring, kept: Credential, site: str | None) -> Credential:
+    if site is None:
+        return kept
+    return await wiring.store.save(at_site(kept, site), expected=kept.generation)
+
+
 async def _tell_kept(wiring: Wiring, credential: Credential) -> None:
     header = await wiring.store.summaries()
     who = f" as {credential.account.name}" if credential.account else ""
@@ -219,6 +225,8 @@ async def _tell_kept(wiring: Wiring, credential: Credential) -> None:
 
 async def _tell_signed_in(wiring: Wiring, outcome: Outcome) -> None:
     """Tell a person at once; a program gets one document, at the end."""
+    from twg.products import atlassian  # noqa: PLC0415 - not where a sign-in is kept
+
     credential = outcome.credential
     header = await wiring.store.summaries()
     account = credential.account
@@ -226,6 +234,9 @@ async def _tell_signed_in(wiring: Wiring, outcome: Outcome) -> None:
     lines = ["✔ Authentication successful!"]
     if name:
         lines.append(f"✔ Authenticated as {name}{_on_site(credential)}")
+    if (others := len(credential.sites) - 1) > 0:
+        also = "another site" if others == 1 else f"{others} other sites"
+        lines.append(f"  It covers {also}, too: `twg auth site` lists all, --site calls one.")
     lines.append(f"✔ Credentials saved to {wiring.shown(wiring.settings.auth_conf)}")
     lines.append(f"  They are {protection_in_words(header.key, wiring)}.")
     if why_no_keyring(header.key) is not None:
@@ -239,6 +250,11 @@ async def _tell_signed_in(wiring: Wiring, outcome: Outcome) -> None:
     if wiring.output.mode == "text":
         for line in lines:
             wiring.output.line(line)
+    if atlassian.misses_sites(credential):
+        wiring.output.warn(
+            "this sign-in covers no site, so nothing in Jira or Confluence can be called with it; "
+            "`twg login --force` asks again"
+        )
     if outcome.still_alive is not None:
         wiring.output.warn(
             f"the tokens of the sign-in before could not be revoked: {outcome.still_alive}"

@@ -95,14 +95,25 @@ async def add(
 
 @command("list")
 async def list_providers(wiring: Wiring) -> None:
-    """List the servers you can sign in at."""
+    """List the servers you can sign in at, and those that need only be named."""
+    from twg.products import presets  # noqa: PLC0415 - files are read
+
     found = (await wiring.store.summaries()).providers
+    issuers = {one.issuer.rstrip("/") for one in found.values()}
+    known = [one for one in map(presets.load, presets.names()) if one.issuer not in issuers]
     width = max((len(name) for name in found), default=0)
     wiring.output.result(
-        {"providers": [_data(one) for _, one in sorted(found.items())]},
+        {
+            "providers": [_data(one) for _, one in sorted(found.items())],
+            "presets": [one.name for one in known],
+        },
         [f"{name:{width}}  {one.issuer}" for name, one in sorted(found.items())]
         or ["None yet. `twg provider add NAME --issuer URL` adds one."],
     )
+    if wiring.output.mode == "text" and known:
+        wiring.output.say("Known by name, and not added yet:")
+        for one in known:
+            wiring.output.say(f"  {one.command}")
 
 
 @command("show", params=[click.Argument(["name"])])

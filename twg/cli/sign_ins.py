@@ -10,7 +10,7 @@ from twg.cli.moments import day, duration, moment, stamp
 
 if TYPE_CHECKING:
     from twg.cli.wiring import Wiring
-    from twg.vault import BitbucketSummary, CredentialSummary, Header, KeyLocation
+    from twg.vault import BitbucketSummary, Credential, CredentialSummary, Header, KeyLocation
 
 _SECONDS_A_DAY: Final = 86_400
 _WARN_DAYS: Final = 5
@@ -32,6 +32,20 @@ async def known_now(wiring: Wiring) -> Header:
         name: one.on_clock(wall, running, uptime.boot_id) for name, one in header.profiles.items()
     }
     return replace(header, profiles=told)
+
+
+def at_site(credential: Credential, host: str) -> Credential:
+    """Return `credential` with another default site.
+
+    Raises:
+        AuthRequired: The person chose no site when they signed in.
+        ConfigError: They chose others, or the provider has no sites.
+    """
+    if host.lower() not in {one.host for one in credential.sites}:
+        from twg.products import atlassian  # noqa: PLC0415 - httpx only where it is used
+
+        raise atlassian.not_covered(credential, host)
+    return replace(credential, site=host.lower())
 
 
 def as_data(header: Header, summary: CredentialSummary, wiring: Wiring) -> dict[str, Any]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from twg.oauth.authorization_code import AuthorizationRequest
     from twg.oauth.device import DeviceAuthorization
-    from twg.oauth.loopback import LoopbackListener
+    from twg.oauth.loopback import LoopbackListener, redirect_place
     from twg.oauth.metadata import ServerMetadata, discover
     from twg.oauth.pages import Page
     from twg.oauth.registration import RegisteredClient, register
@@ -33,6 +33,7 @@ __all__ = [
     "ServerMetadata",
     "TokenResponse",
     "discover",
+    "redirect_place",
     "refresh",
     "register",
     "revoke",
@@ -49,6 +50,7 @@ _HOMES: Final[Mapping[str, str]] = MappingProxyType(
         "ServerMetadata": "metadata",
         "TokenResponse": "token",
         "discover": "metadata",
+        "redirect_place": "loopback",
         "refresh": "token",
         "register": "registration",
         "revoke": "revocation",

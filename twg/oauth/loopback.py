@@ -218,7 +218,7 @@ async def _listen(fixed: str | None) -> tuple[list[Listener], str]:
         listener = await _bind("127.0.0.1", 0)
         port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - anyio's, no query
         return [listener], f"http://127.0.0.1:{port}/callback"
-    host, port = _place_of(fixed)
+    host, port = redirect_place(fixed)
     if host != "localhost":
         return [await _bind(host, port)], fixed
     # Browsers take `localhost` for ::1 or for 127.0.0.1; whoever held the other one would get the
@@ -234,7 +234,12 @@ async def _listen(fixed: str | None) -> tuple[list[Listener], str]:
     return listeners, fixed
 
 
-def _place_of(redirect_uri: str) -> tuple[str, int]:
+def redirect_place(redirect_uri: str) -> tuple[str, int]:
+    """Return the host and port that a fixed redirect URI is listened for on.
+
+    Raises:
+        ConfigError: It is none on loopback.
+    """
     try:
         parts = urlsplit(redirect_uri)
         host, port = parts.hostname, parts.port

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
-from twg.errors import ConfigError, ProtocolError, Unavailable, UsageError
+from twg.errors import AuthRequired, ConfigError, ProtocolError, Unavailable, UsageError
 from twg.http import BadBody, origin
 from twg.vault import Account, Site
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from guard.secret import Secret
     from twg.http import Http, Response
-    from twg.vault import Credential, Provider
+    from twg.vault import Credential, CredentialSummary, Provider
 
 ISSUER: Final = "https://auth.atlassian.com"
 API_BASE: Final = "https://api.atlassian.com"
@@ -23,9 +24,20 @@ API_BASE: Final = "https://api.atlassian.com"
 SERVICES: Final = ("jira", "confluence", "atlassian")
 """Those that take the sign-in's own token."""
 
+# How a scope tells its product: `read:jira-work`, `read:page:confluence`. Requests of Jira Service
+# Management go through Jira's gateway.
+_NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"jira": ("jira", "servicedesk"), "confluence": ("confluence",)}
+)
+_MORE_SCOPES: Final = (
+    "Allow your OAuth app more, name those scopes in `twg provider add` with --scope, and run "
+    "`twg login --force`."
+)
 _USUAL_IDLE_DAYS: Final = 30.0
 _OK: Final = 200
 _UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
+_NOT_FOUND: Final = 404
 _TOO_MANY_REQUESTS: Final = 429
 _SERVER_ERROR: Final = 500
 _MOST_DECODINGS: Final = 8
@@ -129,7 +141,8 @@ def url_for(credential: Credential, service: str, path: str, site: str | None = 
 
     Raises:
         UsageError: An unknown service, or a path that leads elsewhere.
-        ConfigError: The site was not consented to, or there is none.
+        AuthRequired: The person chose no site when they signed in.
+        ConfigError: The site was not consented to, or the provider has no sites.
     """
     if service not in SERVICES:
         known = ", ".join((*SERVICES, "bitbucket", "admin"))
@@ -144,19 +157,91 @@ def url_for(credential: Credential, service: str, path: str, site: str | None = 
     return url
 
 
-def _cloud_id(credential: Credential, host: str | None) -> str:
-    wanted = credential.site if host is None else host.lower()
-    for site in credential.sites:
-        if site.host == wanted:
-            return site.cloud_id
-    consented = ", ".join(site.host for site in credential.sites) or "none"
-    if wanted is None:
-        raise ConfigError(
-            "this sign-in covers no site", "Sign in again and choose a site on the consent page."
+def misses_sites(credential: Credential) -> bool:
+    """Tell whether a sign-in was to cover sites, by the scopes asked for, and covers none."""
+    wanted = credential.provider.scopes
+    return not credential.sites and any(_is_of(scope, name) for scope in wanted for name in _NAMES)
+
+
+def lacks_scope(answer: Response) -> bool:
+    """Tell whether the gateway refuses a sound token for its scopes; a new one has no others."""
+    if answer.status not in {_UNAUTHORIZED, _FORBIDDEN}:
+        return False
+    try:
+        found = answer.json()
+    except BadBody:
+        return False
+    message = found.get("message") if isinstance(found, dict) else None
+    return isinstance(message, str) and "scope does not match" in message.lower()
+
+
+def why_refused(
+    credential: Credential | CredentialSummary, service: str, site: str | None, answer: Response
+) -> tuple[str, str] | None:
+    """Return what an error of the gateway means and what to do about it, where that is known.
+
+    Args:
+        credential: What was called with.
+        service: One of `SERVICES`.
+        site: As for `url_for`.
+        answer: What came.
+    """
+    called = _site_called(credential, site)
+    refused = answer.status in {_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND}
+    if service in _NAMES and called and refused and not _has(called, service):
+        others = [one.host for one in credential.sites if _has(one, service)]
+        return (
+            f"this sign-in has no {service.capitalize()} on the site {called.host}",
+            f"Call a site that has it: --site {others[0]}." if others else _MORE_SCOPES,
         )
-    raise ConfigError(
+    if lacks_scope(answer):
+        return "this sign-in has no scope for that call", _MORE_SCOPES
+    return None
+
+
+def _has(site: Site, service: str) -> bool:
+    """Tell whether a site lists a scope of the product; one that lists none is believed to."""
+    return not site.scopes or any(_is_of(scope, service) for scope in site.scopes)
+
+
+def _is_of(scope: str, service: str) -> bool:
+    return any(name in scope for name in _NAMES[service])
+
+
+def _site_called(credential: Credential | CredentialSummary, host: str | None) -> Site | None:
+    wanted = credential.site if host is None else host.lower()
+    return next((site for site in credential.sites if site.host == wanted), None)
+
+
+def _cloud_id(credential: Credential, host: str | None) -> str:
+    if (site := _site_called(credential, host)) is not None:
+        return site.cloud_id
+    raise not_covered(credential, host)
+
+
+def not_covered(credential: Credential, host: str | None) -> AuthRequired | ConfigError:
+    """Return the error for a site that a sign-in does not cover.
+
+    Args:
+        credential: The sign-in.
+        host: The site's host; None for the default one.
+    """
+    if misses_sites(credential):
+        return AuthRequired(
+            credential.profile,
+            "this sign-in covers no site: none was chosen on the consent page",
+            command="twg login --force",
+        )
+    if not credential.sites:
+        return ConfigError(
+            f"this sign-in covers no site: {credential.provider.name} has none",
+            "Sign in at Atlassian: `twg provider list` shows how to add it.",
+        )
+    wanted = credential.site if host is None else host.lower()
+    consented = ", ".join(site.host for site in credential.sites)
+    return ConfigError(
         f"this sign-in does not cover the site {wanted} (it covers: {consented})",
-        "Use one of those, or sign in again and choose that site on the consent page.",
+        "Use one of those, or run `twg login --force` and choose that site on the consent page.",
     )
 
 

@@ -88,6 +88,8 @@ def _table() -> Iterable[Fault]:
     yield Fault("no-registration", at.REGISTRATION, "Registration is refused.")
     yield Fault("echo-token", at.RESOURCE, "Answers repeat the Authorization header they got.")
     yield Fault("resource-401", at.RESOURCE, "A valid access token is answered 401.")
+    yield Fault("no-sites", at.RESOURCE, "The person's sites are an empty list.")
+    yield Fault("sites-no-list", at.RESOURCE, "The person's sites are an object, not a list.")
 
 
 def _transport() -> Iterable[Fault]:

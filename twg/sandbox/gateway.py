@@ -107,6 +107,10 @@ def routes(sandbox: Sandbox) -> list[Route]:
         caller = await caller_of(sandbox, request)
         if caller is None:
             return unauthorized()
+        if sandbox.faults.take("sites-no-list", [Place.RESOURCE]):
+            return json_response(200, {"code": 401, "message": "Unauthorized"})
+        if sandbox.faults.take("no-sites", [Place.RESOURCE]):
+            return json_response(200, [])
         return json_response(200, [_resource(site, caller) for site in caller.sites])
 
     async def products(request: Request) -> Response:

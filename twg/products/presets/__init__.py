@@ -51,6 +51,12 @@ class Preset:
     idle_days: float | None = None
 
     @property
+    def command(self) -> str:
+        """What a person runs to add it."""
+        app = " --client-id ID --confidential" if self.app_console is not None else ""
+        return f"twg provider add {self.name}{app}"
+
+    @property
     def scopes(self) -> tuple[str, ...]:
         """All that is asked for."""
         return tuple(scope for some in self.scopes_by_product.values() for scope in some)
