@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "twg.products": FOUNDATION | {"twg.http", "twg.vault"},
     "twg.auth": FOUNDATION | {"twg.http", "twg.vault", "twg.oauth"},
     "twg.sandbox": FOUNDATION | {"twg.http"},
+    "twg.skills": FOUNDATION,
     # It decides when to renew; how is auth's, and the schedule itself knows of no credential.
     "twg.upkeep": FOUNDATION | {"twg.auth", "twg.vault"},
     "twg.cli": FOUNDATION
@@ -46,6 +47,7 @@ MAY_IMPORT = {
         "twg.products",
         "twg.auth",
         "twg.sandbox",
+        "twg.skills",
         "twg.upkeep",
     },
     "twg.__main__": {"twg.cli"},

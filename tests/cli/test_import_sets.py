@@ -30,6 +30,8 @@ COMMANDS = {
     "auth storage": PARSER,
     "uninstall --help": PARSER,
     "uninstall --dry-run": PARSER,
+    "skills install": PARSER,
+    "skills show": PARSER,
     "sandbox status": PARSER,
     # Refused before anything is parsed.
     "login --token x": frozenset(),

@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "doctor": ("twg.cli.doctor:doctor", "Check this installation, a line a check."),
     "guard": ("twg.cli.guard:guard", "Find secrets where none belongs, and remove them."),
     "upkeep": ("twg.cli.upkeep:upkeep", "Have sign-ins renewed by a schedule."),
+    "skills": ("twg.cli.skills:skills", "Teach coding agents to use twg safely."),
     "provider": ("twg.cli.provider:provider", "Add and remove OAuth servers to sign in at."),
     "sandbox": ("twg.cli.sandbox:sandbox", "Run a local Atlassian to try things on."),
     "uninstall": ("twg.cli.uninstall:uninstall", "Remove all that twg has made here."),

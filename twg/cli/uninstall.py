@@ -37,6 +37,7 @@ class Plan:
         admin: The Admin API keys, likewise.
         ring_keys: Sealing keys in the key ring; those in files are among the files.
         schedule: The schedule of upkeep.
+        skills: The instructions that coding agents were given.
         sandbox: Where the sandbox is, if there is one.
         sandbox_runs: It runs.
         files: What stands in twg's directories.
@@ -46,6 +47,7 @@ class Plan:
     admin: AdminHeader
     ring_keys: tuple[KeyLocation, ...]
     schedule: Found | None
+    skills: tuple[Path, ...]
     sandbox: str | None
     sandbox_runs: bool
     files: Belongings
@@ -54,7 +56,7 @@ class Plan:
     def is_empty(self) -> bool:
         """Whether there is nothing to remove."""
         made = self.files.files or self.files.directories
-        return not (made or self.ring_keys or self.schedule)
+        return not (made or self.ring_keys or self.schedule or self.skills)
 
 
 @command(
@@ -65,7 +67,7 @@ class Plan:
     ],
 )
 async def uninstall(wiring: Wiring, *, dry_run: bool) -> None:
-    """Remove all that twg has made here: sign-ins, keys, schedule, sandbox, settings of its own.
+    """Remove all that twg has made here: sign-ins, keys, schedule, sandbox, agents' instructions.
 
     Tokens are revoked at their providers first. If one cannot be reached, everything is kept, so
     that you can try again. What twg did not make stays, and is named.
@@ -85,6 +87,7 @@ async def uninstall(wiring: Wiring, *, dry_run: bool) -> None:
 
 async def _plan(wiring: Wiring) -> Plan:
     from twg import sandbox  # noqa: PLC0415 - only where it is used
+    from twg.skills import placing  # noqa: PLC0415 - likewise
     from twg.upkeep import schedule  # noqa: PLC0415 - likewise
     from twg.vault import AdminHeader, Header  # noqa: PLC0415 - likewise
     from twg.vault.header import keys_named_in  # noqa: PLC0415 - likewise
@@ -105,6 +108,7 @@ async def _plan(wiring: Wiring) -> Plan:
         admin=admin,
         ring_keys=tuple(sorted((k for k in keys if k.location == "keyring"), key=lambda k: k.id)),
         schedule=await schedule.find(schedulers(wiring)),
+        skills=await to_thread.run_sync(placing.installed, wiring.home),
         sandbox=await sandbox.address(wiring.settings.state_dir),
         sandbox_runs=await sandbox.status(wiring.settings.state_dir) is not None,
         files=files,
@@ -198,11 +202,14 @@ def _kept(failed: Mapping[str, TwgError], done: list[SignedOut]) -> TwgError:
 async def _remove(wiring: Wiring, plan: Plan) -> None:
     """Remove what is left, the files that name the keys after the keys, the audit record last."""
     from twg import sandbox  # noqa: PLC0415 - only where it is used
+    from twg.skills import placing  # noqa: PLC0415 - likewise
     from twg.upkeep import schedule  # noqa: PLC0415 - likewise
 
     if plan.schedule is not None:
         await schedule.disable(schedulers(wiring))
     await sandbox.stop(wiring.settings.state_dir)
+    for path in plan.skills:
+        await to_thread.run_sync(placing.remove, path)
     keys = wiring.key_keeper()
     for key in plan.ring_keys:
         await keys.destroy(key)
@@ -243,6 +250,7 @@ def _foretold(wiring: Wiring, plan: Plan, *, asking: bool = False) -> list[str]:
         lines.append(f"  the schedule of upkeep ({plan.schedule.scheduler})")
     if plan.sandbox_runs:
         lines.append("  the sandbox that runs")
+    lines += [f"  what agents were told of twg, {wiring.shown(path)}" for path in plan.skills]
     lines += [f"  {line}" for line in _paths(wiring, plan, whole=not asking)]
     if any(path.name == "audit.jsonl" for path in plan.files.files):
         lines.append("The audit record goes, too; copy audit.jsonl first if you want to keep it.")
@@ -304,6 +312,7 @@ def _as_data(plan: Plan) -> dict[str, Any]:
         ],
         "keyring": [key.id for key in plan.ring_keys],
         "schedule": plan.schedule and plan.schedule.scheduler,
+        "skills": [str(path) for path in plan.skills],
         "sandbox": plan.sandbox_runs,
         "files": [str(path) for path in plan.files.files],
         "directories": [str(path) for path in plan.files.directories],
