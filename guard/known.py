@@ -13,12 +13,12 @@ import string
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from guard.readings import NOISE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from guard.readings import Reading
 
@@ -41,6 +41,8 @@ _ROT13: Final = str.maketrans(
     + string.ascii_uppercase[:13],
 )
 _MOST_ALIKE: Final = 8
+_MANY_LETTERS: Final = 1 << 16
+_WORTH: Final = 32  # so many lookups cost what it costs to make an entry a part of a pattern
 _LONGEST_GAP: Final = 64
 _START: Final = 4
 _WIDEST: Final = 6
@@ -97,6 +99,8 @@ class Index:
         self._odd: dict[str, str] = {}
         self._starts: dict[bytes, list[_Entry]] = {}
         self._started = 0
+        self._fast: tuple[int, Any] = (0, None)
+        self._asked = 0
         self.longest = 0
         self._count = 0
 
@@ -209,10 +213,23 @@ class Index:
             return []
         return [
             (at, entry)
-            for at in range(len(letters) - GRAM + 1)
+            for at in self._candidates(letters, len(entries))
             if (gram := letters[at : at + GRAM]) in entries
             for entry in entries[gram]
         ]
+
+    def _candidates(self, letters: bytes, size: int) -> Iterable[int]:
+        """Return where an entry may be: once so much was asked for, a pattern of all tells."""
+        if self._fast[0] != size:
+            self._asked += len(letters)
+            if self._asked < max(_MANY_LETTERS, size * _WORTH):
+                return range(len(letters) - GRAM + 1)
+            from guard.sieve import pattern  # noqa: PLC0415 - only for large texts
+
+            self._asked = 0
+            self._fast = size, pattern(b"|".join([*self._entries]).decode("ascii"))
+        fast = self._fast[1]
+        return range(len(letters) - GRAM + 1) if fast is None else _overlapping(fast, letters)
 
     def _choose(self, letters: bytes) -> tuple[bytes, int]:
         """Return a stretch of `letters`, from the end, that few others have, and where it is.
@@ -222,6 +239,13 @@ class Index:
         ends = range(len(letters), GRAM - 1, -1)[:_MOST_ALIKE]
         grams = [(letters[end - GRAM : end], end - GRAM) for end in ends]
         return min(grams, key=lambda gram: len(self._entries.get(gram[0], ())))
+
+
+def _overlapping(pattern: Any, data: bytes) -> Iterator[int]:
+    at = -1
+    while (match := pattern.search(data, at + 1)) is not None:
+        at = match.start()
+        yield at
 
 
 def beginning(value: str) -> str:

@@ -7,8 +7,8 @@ text that it was read from.
 from __future__ import annotations
 
 import re
-from functools import cache
-from typing import TYPE_CHECKING, Final
+from functools import cache, partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,45 +37,52 @@ _ENTITIES: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", 
 _BASE32_DIGITS: Final = str.maketrans(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 )
+_BASE64_DIGITS: Final = str.maketrans("-_=", "+/A")
+_PACKED: Final = frozenset((b"\x1f\x8b", b"x\x9c", b"x\x01", b"x\xda", b"x^"))
 _LOWER_BASE32: Final = r"(?=[a-z]*[2-7])[a-z2-7]{16,}=*"
 _PRINTABLE_HEX: Final = r"(?:[2-7][0-9A-Fa-f]){6}"
 _BREAK: Final = r"(?:\s{0,8}(?:\r?\n|(?:\\+r)?\\+n)\s{0,8})"
 
 
 class Reading:
-    """A text, and for each of its characters the stretch of the original that it was read from."""
+    """A text, and where each of its characters stood in the one that it was read from.
 
-    __slots__ = ("_ends", "_starts", "text")
+    Args:
+        text: The text.
+        outer: What it was read from; None for the original.
+        places: Tells where each character starts and ends there. It is asked only once something
+            was found, which for most readings is never.
+    """
+
+    __slots__ = ("_outer", "_places", "text")
 
     def __init__(
-        self,
-        text: str,
-        starts: Sequence[int] | None = None,
-        ends: Sequence[int] | None = None,
+        self, text: str, outer: Reading | None = None, places: Callable[[], _Places] | None = None
     ) -> None:
         self.text = text
-        self._starts = starts
-        self._ends = ends
+        self._outer = outer
+        self._places = None if places is None else cache(places)
 
     def source(self, start: int, end: int) -> tuple[int, int]:
         """Return where the characters from `start` to `end` stood in the original."""
-        if self._starts is None or self._ends is None:
+        if self._outer is None or self._places is None:
             return start, end
-        return self._starts[start], self._ends[end - 1]
-
-    def inner(self, text: str, starts: Sequence[int], ends: Sequence[int]) -> Reading:
-        """Return what was read from this reading, its places being those of the original."""
-        if self._starts is None or self._ends is None:
-            return Reading(text, starts, ends)
-        mine, last = self._starts, self._ends
-        return Reading(text, [mine[at] for at in starts], [last[at - 1] for at in ends])
+        starts, ends = self._places()
+        return self._outer.source(starts[start], ends[end - 1])
 
     def decoded(self) -> Iterator[Reading]:
-        """Yield what the runs in it hold that are encoded text, such as base64."""
+        """Yield what the runs in it hold that are encoded text, such as base64.
+
+        What is decoded in the same way makes one reading, its parts kept apart.
+        """
         for pattern, decode in _RUNS:
+            found: dict[int, list[_Decoded]] = {}
             for run in _compiled(pattern).finditer(self.text):
-                for text, starts, ends in decode(run):
-                    yield self.inner(text, starts, ends)
+                for part in decode(run):
+                    found.setdefault(part.way, []).append(part)
+            for parts in found.values():
+                text = _SEAM.join([part.text for part in parts])
+                yield Reading(text, self, partial(_joined, parts))
 
     def unescaped(self) -> Iterator[Reading]:
         """Yield what it becomes as the escapes of one kind go, for each kind that it has."""
@@ -90,28 +97,56 @@ class Reading:
             yield from self._without(_QUOTED_PRINTABLE)
 
     def _without(self, escapes: str) -> Iterator[Reading]:
-        text = self.text
-        parts: list[str] = []
-        starts: list[int] = []
-        ends: list[int] = []
-        done = 0
-        for escape in _compiled(escapes).finditer(text):
-            start, end = escape.span()
-            parts += [text[done:start], _characters(escape)]
-            starts.extend(range(done, start))
-            ends.extend(range(done + 1, start + 1))
-            if parts[-1]:
-                step = (end - start) // len(parts[-1])
-                starts.extend(range(start, end, step))
-                ends.extend(range(start + step, end + step, step))
-            done = end
-        if done:
-            starts.extend(range(done, len(text)))
-            ends.extend(range(done + 1, len(text) + 1))
-            yield self.inner("".join([*parts, text[done:]]), starts, ends)
+        pattern = _compiled(escapes)
+        plain, count = pattern.subn(_characters if pattern.groups else "", self.text)
+        if count:
+            yield Reading(plain, self, partial(_around_escapes, pattern, self.text))
 
 
-_Decoded = tuple[str, "Sequence[int]", "Sequence[int]"]
+_Places = tuple["Sequence[int]", "Sequence[int]"]
+
+
+class _Decoded(NamedTuple):
+    """What a run holds if it is decoded in one of the ways there are, and where that stood."""
+
+    way: int
+    text: str
+    places: Callable[[], _Places]
+
+
+# Nothing that is looked for goes across this.
+_SEAM: Final = "\n;-----;\n"
+
+
+def _joined(parts: list[_Decoded]) -> _Places:
+    starts: list[int] = []
+    ends: list[int] = []
+    for part in parts:
+        if ends:
+            starts.extend([ends[-1] - 1] * len(_SEAM))
+            ends.extend([ends[-1]] * len(_SEAM))
+        for all_, some in zip((starts, ends), part.places(), strict=True):
+            all_.extend(some)
+    return starts, ends
+
+
+def _around_escapes(pattern: re.Pattern[str], text: str) -> _Places:
+    starts: list[int] = []
+    ends: list[int] = []
+    done = 0
+    for escape in pattern.finditer(text):
+        start, end = escape.span()
+        starts.extend(range(done, start))
+        ends.extend(range(done + 1, start + 1))
+        size = len(_characters(escape))
+        if size:
+            step = (end - start) // size
+            starts.extend(range(start, end, step))
+            ends.extend(range(start + step, end + step, step))
+        done = end
+    starts.extend(range(done, len(text)))
+    ends.extend(range(done + 1, len(text) + 1))
+    return starts, ends
 
 
 @cache
@@ -149,107 +184,109 @@ def _chr(code: int, escape: re.Match[str]) -> str:
 # Runs
 
 
-def _pieces(run: re.Match[str]) -> tuple[str, Sequence[int]]:
-    """Return the characters of a run that count, and where they stood: without its line breaks."""
-    text, start = run[0], run.start()
-    if text.isalnum() or not _compiled(_BREAK).search(text):
-        return text, range(start, start + len(text))
+def _unbroken(run: re.Match[str]) -> str:
+    """Return a run without its line breaks."""
+    text = run[0]
+    return text if text.isalnum() else _compiled(_BREAK).sub("", text)
+
+
+def _places(run: re.Match[str]) -> Sequence[int]:
+    """Return where each character of a run stood that is no part of a line break."""
     kept: list[int] = []
-    done = 0
-    for gap in _compiled(_BREAK).finditer(text):
+    done, end = run.span()
+    for gap in _compiled(_BREAK).finditer(run.string, done, end):
         kept.extend(range(done, gap.start()))
         done = gap.end()
-    kept.extend(range(done, len(text)))
-    return "".join([text[at] for at in kept]), [start + at for at in kept]
+    kept.extend(range(done, end))
+    return kept
 
 
 def _of_word(run: re.Match[str]) -> Iterator[_Decoded]:
     """Decode a run of letters and digits in each of the ways in which it can be decoded."""
-    text, places = _pieces(run)
+    text = _unbroken(run)
     if _compiled(_PRINTABLE_HEX).search(text):
         for digits in _compiled(r"[0-9A-Fa-f]{16,}+").finditer(text):
-            yield from _of_hex(digits[0], places[digits.start() :])
+            yield from _of_hex(digits[0], run, digits.start())
     if text.isupper() or _compiled(_LOWER_BASE32).fullmatch(text):
         for letters in _compiled(r"[A-Z2-7]{13,}+").finditer(text.upper()):
-            yield from _of_base32(letters[0], places[letters.start() :])
+            yield from _of_base32(letters[0], run, letters.start())
     elif not text.islower():
-        yield from _of_base64(text, places)
+        yield from _of_base64(text, run)
 
 
-def _of_base64(text: str, places: Sequence[int]) -> Iterator[_Decoded]:
+def _of_base64(text: str, run: re.Match[str]) -> Iterator[_Decoded]:
     from binascii import a2b_base64  # noqa: PLC0415 - light, but rarely needed
 
-    text = text.rstrip("=").replace("-", "+").replace("_", "/").replace("=", "A")
+    text = text.rstrip("=").translate(_BASE64_DIGITS)
     for shift in range(4):
         part = text[shift:]
         part = part[: len(part) - (len(part) % 4 == 1)]
-        data = a2b_base64(part + "=" * (-len(part) % 4))
-        yield from _readable(data, places[shift:], 6)
+        yield from _readable(a2b_base64(part + "=" * (-len(part) % 4)), run, shift, 6)
 
 
-def _of_base32(text: str, places: Sequence[int]) -> Iterator[_Decoded]:
+def _of_base32(text: str, run: re.Match[str], start: int) -> Iterator[_Decoded]:
     for shift in range(8):
         part = text[shift:]
         bits = int(part.translate(_BASE32_DIGITS), 32) >> len(part) * 5 % 8
-        data = bits.to_bytes(len(part) * 5 // 8, "big")
-        yield from _readable(data, places[shift:], 5)
+        yield from _readable(bits.to_bytes(len(part) * 5 // 8, "big"), run, start + shift, 5)
 
 
-def _of_hex(text: str, places: Sequence[int]) -> Iterator[_Decoded]:
+def _of_hex(text: str, run: re.Match[str], start: int) -> Iterator[_Decoded]:
     for shift in range(2):
-        size = (len(text) - shift) // 2
-        data = bytes.fromhex(text[shift : shift + 2 * size])
-        starts = places[shift : shift + 2 * size : 2]
-        yield from _listed(data, starts, [at + 2 for at in starts])
+        part = text[shift : shift + ((len(text) - shift) & ~1)]
+        yield from _readable(bytes.fromhex(part), run, start + shift, 4)
 
 
-def _of_hex_list(run: re.Match[str]) -> Iterator[_Decoded]:
-    digits = [*_compiled(r"[0-9A-Fa-f]{2}(?![xX])").finditer(run[0])]
-    start = run.start()
-    yield from _listed(
-        bytes.fromhex("".join(each[0] for each in digits)),
-        [start + each.start() for each in digits],
-        [start + each.end() for each in digits],
-    )
-
-
-def _of_decimals(run: re.Match[str]) -> Iterator[_Decoded]:
-    numbers = [*_compiled(r"[0-9]+").finditer(run[0])]
-    start = run.start()
-    yield from _listed(
-        bytes(int(each[0]) % 256 for each in numbers),
-        [start + each.start() for each in numbers],
-        [start + each.end() for each in numbers],
-    )
-
-
-def _listed(data: bytes, starts: Sequence[int], ends: Sequence[int]) -> Iterator[_Decoded]:
-    if _is_readable(data):
-        yield data.decode("latin-1"), starts, ends
-
-
-def _readable(data: bytes, places: Sequence[int], bits: int) -> Iterator[_Decoded]:
-    if data[:2] in {b"\x1f\x8b", b"x\x9c", b"x\x01", b"x\xda", b"x^"}:
-        yield from _inflated(data, places)
+def _readable(data: bytes, run: re.Match[str], shift: int, bits: int) -> Iterator[_Decoded]:
+    """Yield what each so many bits of a run make, from one of its characters on, if it is text."""
+    if data[:2] in _PACKED:
+        yield from _inflated(data, run)
     elif _is_readable(data):
-        last = len(places) - 1
-        yield (
-            data.decode("latin-1"),
-            [places[at * 8 // bits] for at in range(len(data))],
-            [places[min(last, (at * 8 + 7) // bits)] + 1 for at in range(len(data))],
-        )
+        places = partial(_of_bits, run, shift, bits, len(data))
+        yield _Decoded(bits << 8 | shift % 8, data.decode("latin-1"), places)
 
 
-def _inflated(data: bytes, places: Sequence[int]) -> Iterator[_Decoded]:
+def _of_bits(run: re.Match[str], shift: int, bits: int, size: int) -> _Places:
+    places = _places(run)[shift:]
+    last = len(places) - 1
+    return (
+        [places[at * 8 // bits] for at in range(size)],
+        [places[min(last, (at * 8 + 7) // bits)] + 1 for at in range(size)],
+    )
+
+
+def _inflated(data: bytes, run: re.Match[str]) -> Iterator[_Decoded]:
     import zlib  # noqa: PLC0415 - rarely needed
 
     try:
         plain = zlib.decompressobj(wbits=47).decompress(data, _LONGEST_INFLATED)
     except zlib.error:
         return
-    # Which characters of the run a stretch comes from cannot be told.
+    # Which characters of the run a stretch comes from cannot be told. One of these is large enough.
+    start, end = run.span()
     size = len(plain)
-    yield plain.decode("latin-1"), [places[0]] * size, [places[-1] + 1] * size
+    yield _Decoded(-1 - start, plain.decode("latin-1"), lambda: ([start] * size, [end] * size))
+
+
+def _of_hex_list(run: re.Match[str]) -> Iterator[_Decoded]:
+    pattern = _compiled(r"[0-9A-Fa-f]{2}(?![xX])")
+    yield from _of_list(bytes.fromhex("".join(pattern.findall(run[0]))), pattern, run)
+
+
+def _of_decimals(run: re.Match[str]) -> Iterator[_Decoded]:
+    pattern = _compiled(r"[0-9]+")
+    yield from _of_list(bytes(int(each) % 256 for each in pattern.findall(run[0])), pattern, run)
+
+
+def _of_list(data: bytes, pattern: re.Pattern[str], run: re.Match[str]) -> Iterator[_Decoded]:
+    if _is_readable(data):
+        yield _Decoded(0, data.decode("latin-1"), partial(_of_each, pattern, run))
+
+
+def _of_each(pattern: re.Pattern[str], run: re.Match[str]) -> _Places:
+    start = run.start()
+    spans = [each.span() for each in pattern.finditer(run[0])]
+    return [start + each for each, _ in spans], [start + each for _, each in spans]
 
 
 def _is_readable(data: bytes) -> bool:

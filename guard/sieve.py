@@ -72,7 +72,7 @@ class Sieve:
             self._pattern = _common()
         else:
             anchors = (_anchor(parts, gaps=plain) for parts, plain in index.stretches())
-            self._pattern = _pattern("|".join((*_sketches(), *_DISGUISED, *anchors)))
+            self._pattern = pattern("|".join((*_sketches(), *_DISGUISED, *anchors)))
         longest = 0 if index is None else index.longest
         self.reach = max(_SHORTEST_REACH, 8 * longest)
         self._around = 2 * longest + _CLOSE
@@ -210,10 +210,10 @@ def _encoded() -> re.Pattern[bytes]:
 @cache
 def _common() -> Any:
     """Return the pattern for what looks like a secret; it is made once."""
-    return _pattern("|".join((*_sketches(), *_DISGUISED)))
+    return pattern("|".join((*_sketches(), *_DISGUISED)))
 
 
-def _pattern(pattern: str) -> Any:
+def pattern(wanted: str) -> Any:
     """Return a pattern for bytes; None where there is no RE2."""
     try:
         import re2  # noqa: PLC0415 - only for large texts
@@ -224,4 +224,4 @@ def _pattern(pattern: str) -> Any:
     options.max_mem = _MOST_MEMORY
     options.never_capture = True
     options.log_errors = False
-    return re2.compile(pattern.encode("latin-1"), options)
+    return re2.compile(wanted.encode("latin-1"), options)

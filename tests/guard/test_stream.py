@@ -103,7 +103,7 @@ def test_a_large_text_is_scrubbed_as_a_small_one_is(shape: object) -> None:
 
 def test_without_a_fast_pattern_it_is_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where RE2 is not to be had: slower, and nothing else."""
-    monkeypatch.setattr("guard.sieve._pattern", lambda _: None)
+    monkeypatch.setattr("guard.sieve.pattern", lambda _: None)
     scrubber = knowing(TOKEN)
     text = LINE * 500 + f"{TOKEN} {base64.b64encode(TOKEN.encode()).decode()}\n".encode() + LINE
     redactor = Redactor(scrubber)
