@@ -225,11 +225,12 @@ def test_the_settings_of_sandboxes_are_shown_and_nothing_of_them_is_written(
     codex = tomllib.loads(settings["codex"])
     assert codex["permissions"][codex["default_permissions"]]["filesystem"] == {state: "write"}
     assert json.loads(settings["cursor"])["additionalReadwritePaths"] == [state]
-    _, mounts = next(iter(shlex.split(settings["gemini-cli"])[1:])).split("=", 1)
-    assert mounts == f"{console.config}:{console.config}:ro,{state}:{state}:rw"
+    (mounts,) = shlex.split(settings["gemini-cli"])
+    assert mounts == f"SANDBOX_MOUNTS={console.config}:{console.config}:ro,{state}:{state}:rw"
     assert boxes["rovo-dev"] is None
     assert all(line in out for each in settings.values() for line in each.splitlines())
     assert "`twg upkeep enable`" in out
+    assert f"Let no agent write to {console.config}:" in out
     files = {str(path.relative_to(everyone)) for path in everyone.rglob("*") if path.is_file()}
     assert files == set(PLACES.values())
 
