@@ -302,6 +302,29 @@ def test_agents_are_named_as_elsewhere() -> None:
     assert agents.BY_NAME.keys() - {"rovo-dev"} <= detected.NAMES
 
 
+def test_the_doctor_notes_what_another_version_told(console: Console, home: Path) -> None:
+    assert _doctors_line(console) is None
+    console.twg("skills", "install", "--agent", "codex")
+    path = home / PLACES["codex"]
+
+    line = _doctors_line(console)
+    assert line is not None
+    assert (line["status"], line["fix"]) == ("ok", None)
+    path.write_text(TEXT + "older\n")
+    line = _doctors_line(console)
+    assert line is not None
+    assert (line["status"], line["fix"]) == ("note", "Run `twg skills install`.")
+    assert f"~/{PLACES['codex']}" in line["detail"]
+
+    console.twg("skills", "install")
+    assert path.read_text() == TEXT
+
+
+def _doctors_line(console: Console) -> dict[str, Any] | None:
+    checks = console.twg("doctor", "--offline", "-o", "json").data["checks"]
+    return next((check for check in checks if check["name"] == "skills"), None)
+
+
 @pytest.mark.parametrize("more", ["", "changed by hand\n"])
 async def test_uninstall_removes_what_was_installed_and_nothing_else(
     console: Console, everyone: Path, more: str

@@ -73,11 +73,11 @@ async def install(wiring: Wiring, *, names: tuple[str, ...]) -> None:
     A file of that name that twg did not write stays as it is. Sandbox settings are shown, not
     written.
     """
-    from twg.skills import agents  # noqa: PLC0415 - only where it is used
+    from twg.skills import agents, placing  # noqa: PLC0415 - only where it is used
 
     wanted = [agents.BY_NAME[name] for name in dict.fromkeys(names)]
     if not wanted:
-        wanted = await to_thread.run_sync(agents.found, wiring.home)
+        wanted = await to_thread.run_sync(placing.found, wiring.home)
     told, failed = await _install(wiring, wanted)
     if failed and not told:
         raise next(iter(failed.values()))

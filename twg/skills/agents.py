@@ -110,8 +110,3 @@ AGENTS: Final = (
 )
 
 BY_NAME: Final = {agent.name: agent for agent in AGENTS}
-
-
-def found(home: Path) -> list[CodingAgent]:
-    """Return the agents that a person has, by their directories; it blocks."""
-    return [agent for agent in AGENTS if (home / agent.home).is_dir()]
