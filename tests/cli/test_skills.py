@@ -225,11 +225,12 @@ def test_the_settings_of_sandboxes_are_shown_and_nothing_of_them_is_written(
     codex = tomllib.loads(settings["codex"])
     assert codex["permissions"][codex["default_permissions"]]["filesystem"] == {state: "write"}
     assert json.loads(settings["cursor"])["additionalReadwritePaths"] == [state]
-    _, mounts = next(iter(shlex.split(settings["gemini-cli"])[1:])).split("=", 1)
-    assert mounts == f"{console.config}:{console.config}:ro,{state}:{state}:rw"
+    (mounts,) = shlex.split(settings["gemini-cli"])
+    assert mounts == f"SANDBOX_MOUNTS={console.config}:{console.config}:ro,{state}:{state}:rw"
     assert boxes["rovo-dev"] is None
     assert all(line in out for each in settings.values() for line in each.splitlines())
     assert "`twg upkeep enable`" in out
+    assert f"Let no agent write to {console.config}:" in out
     files = {str(path.relative_to(everyone)) for path in everyone.rglob("*") if path.is_file()}
     assert files == set(PLACES.values())
 
@@ -299,6 +300,29 @@ def test_the_readme_tells_every_place() -> None:
 def test_agents_are_named_as_elsewhere() -> None:
     assert skills._NAMES == tuple(agents.BY_NAME) == tuple(PLACES)
     assert agents.BY_NAME.keys() - {"rovo-dev"} <= detected.NAMES
+
+
+def test_the_doctor_notes_what_another_version_told(console: Console, home: Path) -> None:
+    assert _doctors_line(console) is None
+    console.twg("skills", "install", "--agent", "codex")
+    path = home / PLACES["codex"]
+
+    line = _doctors_line(console)
+    assert line is not None
+    assert (line["status"], line["fix"]) == ("ok", None)
+    path.write_text(TEXT + "older\n")
+    line = _doctors_line(console)
+    assert line is not None
+    assert (line["status"], line["fix"]) == ("note", "Run `twg skills install`.")
+    assert f"~/{PLACES['codex']}" in line["detail"]
+
+    console.twg("skills", "install")
+    assert path.read_text() == TEXT
+
+
+def _doctors_line(console: Console) -> dict[str, Any] | None:
+    checks = console.twg("doctor", "--offline", "-o", "json").data["checks"]
+    return next((check for check in checks if check["name"] == "skills"), None)
 
 
 @pytest.mark.parametrize("more", ["", "changed by hand\n"])

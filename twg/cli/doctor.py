@@ -130,6 +130,8 @@ async def _checks(wiring: Wiring, *, offline: bool) -> AsyncIterator[Check]:
     yield _variables(wiring)
     yield await _histories(wiring)
     yield _agent(wiring)
+    if (told := await to_thread.run_sync(_skills, wiring)) is not None:
+        yield told
     async for check in _sign_in(wiring, offline=offline):
         yield check
     async for check in _admin(wiring, offline=offline):
@@ -238,6 +240,20 @@ def _agent(wiring: Wiring) -> Check:
     if agent is None:
         return Check(name="agent", status="ok", detail="none noticed")
     return Check(name="agent", status="note", detail=f"{agent.name} ({agent.sign})")
+
+
+def _skills(wiring: Wiring) -> Check | None:
+    """Look whether agents were told what this version tells; None where none was told anything."""
+    from twg.skills import placing  # noqa: PLC0415 - only where it is used
+
+    installed = placing.installed(wiring.home)
+    if not installed:
+        return None
+    if old := placing.outdated(installed):
+        detail = f"not what this version tells agents: {', '.join(map(wiring.shown, old))}"
+        return Check(name="skills", status="note", detail=detail, fix="Run `twg skills install`.")
+    shown = ", ".join(map(wiring.shown, installed))
+    return Check(name="skills", status="ok", detail=f"agents are told of twg in {shown}")
 
 
 async def _sign_in(wiring: Wiring, *, offline: bool) -> AsyncIterator[Check]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from twg.cli.wiring import Wiring
-    from twg.skills.agents import CodingAgent
+    from twg.skills.agents import CodingAgent, Sandbox
     from twg.skills.placing import Outcome
 
 _IN_WORDS: Final = {
@@ -73,17 +73,18 @@ async def install(wiring: Wiring, *, names: tuple[str, ...]) -> None:
     A file of that name that twg did not write stays as it is. Sandbox settings are shown, not
     written.
     """
-    from twg.skills import agents  # noqa: PLC0415 - only where it is used
+    from twg.skills import agents, placing  # noqa: PLC0415 - only where it is used
 
     wanted = [agents.BY_NAME[name] for name in dict.fromkeys(names)]
     if not wanted:
-        wanted = await to_thread.run_sync(agents.found, wiring.home)
+        wanted = await to_thread.run_sync(placing.found, wiring.home)
     told, failed = await _install(wiring, wanted)
     if failed and not told:
         raise next(iter(failed.values()))
     data = {"skills": [_as_data(wiring, one) for one in told]}
     if wiring.output.mode == "text" or not failed:
         wiring.output.result(data, _lines(wiring, told))
+        _show_sandboxes(wiring, told)
     if failed:
         raise PartialFailure(
             f"{len(failed)} of {len(wanted)} agents could not be told",
@@ -127,40 +128,33 @@ def _lines(wiring: Wiring, told: Sequence[Told]) -> list[str]:
             "No coding agent that twg knows is here.",
             f"  `twg skills install --agent NAME` is for {', '.join(_NAMES)}.",
         ]
-    lines = [
+    return [
         f"✔ {one.agent.title} {_IN_WORDS[one.outcome]} ({wiring.shown(one.path)})." for one in told
     ]
-    boxed = [line for one in told for line in _sandbox_lines(wiring, one.agent)]
-    if not boxed:
-        return lines
+
+
+def _show_sandboxes(wiring: Wiring, told: Sequence[Told]) -> None:
+    """Print, for a person, the settings that are theirs to write."""
+    output = wiring.output
+    boxed = [(one.agent.title, one.agent.sandbox) for one in told if one.agent.sandbox]
+    if not boxed or output.mode == "json":
+        return
+    output.line("")
+    output.line("A sandbox has to let twg read its directories, and write in one of them.")
+    output.line("Settings for that, which are yours to write:")
+    for title, box in boxed:
+        output.line("")
+        output.line(f"{title}, in {box.where}:")
+        # Not folded, for it is to be copied.
+        output.raw("\n".join(f"  {line}" for line in _setting(wiring, box).splitlines()))
+    output.line("")
+    output.line("`twg upkeep enable` renews sign-ins outside, and then that is all it needs.")
     config = wiring.shown(wiring.settings.config_dir)
-    return [
-        *lines,
-        "",
-        "Where an agent runs commands in a sandbox, twg has to read its directories, and to write",
-        "its audit record. This is not written for you:",
-        *boxed,
-        "",
-        "With `twg upkeep enable`, sign-ins are renewed outside, and that is all it needs. Let no",
-        f"agent write to {config}: what can, can replace your sign-ins.",
-    ]
+    output.line(f"Let no agent write to {config}: it could replace your sign-ins.")
 
 
-def _sandbox_lines(wiring: Wiring, agent: CodingAgent) -> list[str]:
-    setting = _setting(wiring, agent)
-    if agent.sandbox is None or setting is None:
-        return []
-    return ["", f"{agent.title}, in {agent.sandbox.where}:", *_indented(setting)]
-
-
-def _setting(wiring: Wiring, agent: CodingAgent) -> str | None:
-    if agent.sandbox is None:
-        return None
-    return agent.sandbox.setting(wiring.settings.config_dir, wiring.settings.state_dir)
-
-
-def _indented(text: str) -> list[str]:
-    return [f"  {line}" for line in text.splitlines()]
+def _setting(wiring: Wiring, box: Sandbox) -> str:
+    return box.setting(wiring.settings.config_dir, wiring.settings.state_dir)
 
 
 def _as_data(wiring: Wiring, one: Told) -> dict[str, Any]:
@@ -169,7 +163,7 @@ def _as_data(wiring: Wiring, one: Told) -> dict[str, Any]:
         "agent": one.agent.name,
         "path": str(one.path),
         "outcome": one.outcome,
-        "sandbox": box and {"where": box.where, "setting": _setting(wiring, one.agent)},
+        "sandbox": box and {"where": box.where, "setting": _setting(wiring, box)},
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -51,6 +52,7 @@ def _codex(_config: Path, state: Path) -> str:
     # A JSON string is a TOML one, too.
     return "\n".join(
         [
+            "# in place of sandbox_mode, which does not go with it",
             'default_permissions = "twg"',
             "[permissions.twg]",
             'extends = ":workspace"',
@@ -66,7 +68,7 @@ def _cursor(_config: Path, state: Path) -> str:
 
 
 def _gemini(config: Path, state: Path) -> str:
-    return f'export SANDBOX_MOUNTS="{config}:{config}:ro,{state}:{state}:rw"'
+    return f"SANDBOX_MOUNTS={shlex.quote(f'{config}:{config}:ro,{state}:{state}:rw')}"
 
 
 AGENTS: Final = (
@@ -101,15 +103,10 @@ AGENTS: Final = (
         title="Gemini CLI",
         home=".gemini",
         skills=".gemini/skills",
-        sandbox=Sandbox(where="the shell that starts Gemini CLI", setting=_gemini),
+        sandbox=Sandbox(where="its environment", setting=_gemini),
     ),
     # support.atlassian.com/rovo/docs/extend-rovo-dev-cli-with-agent-skills.
     CodingAgent(name="rovo-dev", title="Rovo Dev", home=".rovodev", skills=".rovodev/skills"),
 )
 
 BY_NAME: Final = {agent.name: agent for agent in AGENTS}
-
-
-def found(home: Path) -> list[CodingAgent]:
-    """Return the agents that a person has, by their directories; it blocks."""
-    return [agent for agent in AGENTS if (home / agent.home).is_dir()]

@@ -18,6 +18,8 @@ from twg.errors import ConfigError
 from twg.skills.agents import AGENTS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from twg.skills.agents import CodingAgent
 
 Outcome = Literal["written", "replaced", "unchanged"]
@@ -38,6 +40,13 @@ def text() -> str:
 def place_of(agent: CodingAgent, home: Path) -> Path:
     """Return where the agent looks for them."""
     return home / agent.skills / NAME / "SKILL.md"
+
+
+def found(home: Path) -> list[CodingAgent]:
+    """Return the agents that a person has, by their directories, or has had told of twg before."""
+    return [
+        agent for agent in AGENTS if (home / agent.home).is_dir() or _stands(place_of(agent, home))
+    ]
 
 
 def install(path: Path) -> Outcome:
@@ -76,6 +85,12 @@ def installed(home: Path) -> tuple[Path, ...]:
         if not path.parent.is_symlink() and _stands(path):
             found.setdefault(path.resolve(), path)
     return tuple(found.values())
+
+
+def outdated(paths: Iterable[Path]) -> list[Path]:
+    """Return those of the installed files that `install` would replace."""
+    wanted = text().encode()
+    return [path for path in paths if _read(path) != wanted]
 
 
 def remove(path: Path) -> None:
