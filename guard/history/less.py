@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from guard.history.entry import Entry
 
@@ -11,9 +11,12 @@ if TYPE_CHECKING:
 
     from guard.history.entry import Line
 
+# All that less writes itself (less, cmdbuf.c); another line that begins with a dot is an entry.
+_HEADINGS: Final = frozenset({b".less-history-file:", b".search", b".shell", b".mark"})
+
 
 def entries(lines: Iterator[Line]) -> Iterator[Entry]:
-    """Make entries of lines; headings, which start with a dot, stay."""
+    """Make entries of lines; headings stay."""
     for line in lines:
         text = line.data.rstrip(b"\r\n")
-        yield Entry(lines=(line,), command=text.removeprefix(b'"'), kept=text.startswith(b"."))
+        yield Entry(lines=(line,), command=text.removeprefix(b'"'), kept=text in _HEADINGS)

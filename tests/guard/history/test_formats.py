@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.guard.history.seeded import SECRET, look, of
@@ -293,6 +293,7 @@ def test_any_bytes_are_read_and_kept_when_nothing_is_in_them(
     assert path.read_bytes() == data
 
 
+@example(before=b".", behind=b"", name="less")
 @given(before=st.binary(), behind=st.binary(), name=st.sampled_from(sorted(KINDS)))
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
