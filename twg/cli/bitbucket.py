@@ -98,9 +98,14 @@ def _notes(wiring: Wiring, place: Place) -> list[str]:
         f"  {place.tokens_page}",
         "Choose “Create API token with scopes”, then Bitbucket, and tick:",
         *(f"  {scope}{_why(scope)}" for scope in bitbucket.COMMON_SCOPES),
-        f"The token goes to {urlsplit(place.api_base).netloc} alone,",
+        f"The token goes to {_hosts(place)} alone,",
         f"and is kept sealed in {wiring.shown(wiring.settings.auth_conf)}.",
     ]
+
+
+def _hosts(place: Place) -> str:
+    hosts = [urlsplit(base).netloc for base in (place.api_base, place.git_base)]
+    return " and, for git, ".join(dict.fromkeys(hosts))
 
 
 def _why(scope: str) -> str:
