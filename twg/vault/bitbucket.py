@@ -47,7 +47,7 @@ class BitbucketToken:
         account_id: The account it stands for, by Bitbucket's word; None where it did not say.
         name: What that account is called.
         scopes: What it may do, by Bitbucket's word.
-        api_base: Where it was checked; it goes to that origin, and to the same Bitbucket's git server.
+        api_base: Where it was checked; it goes to that origin, and to that Bitbucket's git server.
         saved_at: When it was first entered here, in Unix seconds.
     """
 
