@@ -238,7 +238,8 @@ class Index:
         """
         ends = range(len(letters), GRAM - 1, -1)[:_MOST_ALIKE]
         grams = [(letters[end - GRAM : end], end - GRAM) for end in ends]
-        return min(grams, key=lambda gram: len(self._entries.get(gram[0], ())))
+        free = (gram for gram in grams if gram[0] not in self._entries)
+        return next(free, None) or min(grams, key=lambda gram: len(self._entries[gram[0]]))
 
 
 def _overlapping(pattern: Any, data: bytes) -> Iterator[int]:

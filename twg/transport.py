@@ -30,7 +30,9 @@ AT_ONCE: Final = 200
 IDLE_SECONDS: Final = 4.0
 """How long one is kept unused: less than the 5 s after which common servers hang up."""
 IDLE_MOST: Final = 16
-"""How many are kept unused when nobody waits for one."""
+"""How many are kept unused once a crowd has gone."""
+_LULL: Final = 0.5
+"""How often is looked whether it has, in seconds: who renews many saves between requests."""
 
 _REPEATABLE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 _NAMES: Final = (
@@ -134,10 +136,8 @@ class Connections(httpx.AsyncBaseTransport):
 
     async def _give_back(self, origin: _Origin, connection: httpcore.AsyncHTTPConnection) -> None:
         """Keep a connection whose answer was read to its end, close any other, free its place."""
-        waiting = origin.places.statistics().tasks_waiting
-        room = self._idle_seconds > 0 and (waiting or len(origin.idle) < IDLE_MOST)
         try:
-            if not (room and connection.is_idle()):
+            if not (self._idle_seconds > 0 and connection.is_idle()):
                 await connection.aclose()
                 return
             origin.idle.append(_Idle(connection, time.monotonic() + self._idle_seconds))
@@ -148,13 +148,13 @@ class Connections(httpx.AsyncBaseTransport):
 
     async def _sweep(self) -> None:
         while any(origin.idle for origin in self._origins.values()):
-            await asyncio.sleep(self._idle_seconds / 2)
+            await asyncio.sleep(min(self._idle_seconds / 2, _LULL))
             await self._close_idle(time.monotonic())
 
     async def _close_idle(self, now: float) -> None:
-        for origin in tuple(self._origins.values()):
-            while origin.idle and origin.idle[0].until <= now:
-                await origin.idle.popleft().connection.aclose()
+        for idle in [origin.idle for origin in self._origins.values()]:
+            while idle and (idle[0].until <= now or len(idle) > IDLE_MOST):
+                await idle.popleft().connection.aclose()
 
 
 class _Body(httpx.AsyncByteStream):

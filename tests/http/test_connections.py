@@ -10,6 +10,7 @@ import anyio.lowlevel
 import pytest
 
 from tests.http.peers import OK, Keeper, listening
+from twg import transport
 from twg.errors import NetworkError
 from twg.http import Http
 from twg.transport import IDLE_MOST, Connections
@@ -153,6 +154,25 @@ async def test_after_a_crowd_a_few_connections_are_kept() -> None:
         await happens(keeper.closed)
         assert keeper.connections == crowd
         assert keeper.open == IDLE_MOST
+
+
+async def test_a_crowd_that_comes_again_finds_its_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who renews many saves between requests, and nobody waits for a connection meanwhile."""
+    monkeypatch.setattr(transport, "_LULL", 1000.0)
+    crowd = IDLE_MOST + 5
+    keeper = Keeper()
+    async with listening(keeper.serve) as port, Http(idle_seconds=1000) as http:
+        for _ in range(2):
+            keeper.gate, keeper.arrived = anyio.Event(), anyio.Event()
+            keeper.expected = len(keeper.received) + crowd
+            async with anyio.create_task_group() as tasks:
+                for _ in range(crowd):
+                    tasks.start_soon(post, http, port)
+                await happens(keeper.arrived)
+                keeper.gate.set()
+        assert keeper.connections == crowd
 
 
 async def test_a_thousand_at_once_are_answered_on_a_bounded_number_of_connections() -> None:

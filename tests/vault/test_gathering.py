@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from anyio import to_thread
+from anyio import lowlevel, to_thread
 
-from twg.vault.gathering import Gathering
+from twg.vault.gathering import Errand, Gathering
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from twg.vault.gathering import Errand
 
 
 class Rounds:
@@ -166,3 +164,29 @@ async def test_where_no_thread_can_be_started_nobody_waits_for_one(
             await gathering.ask(1)
 
     assert await gathering.ask(2) == 4
+
+
+async def test_a_patient_round_has_all_who_come_one_turn_after_the_other() -> None:
+    rounds = Rounds()
+    rounds.go.set()
+    gathering = Gathering("it", rounds.do, patient=True)
+
+    async def ask(number: int) -> None:
+        for _ in range(number):
+            await lowlevel.checkpoint()
+        await gathering.ask(number)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(8):
+            tasks.start_soon(ask, number)
+
+    assert rounds.sizes == [8]
+
+
+async def test_nobody_waits_for_a_turn_of_a_loop_that_ended() -> None:
+    async def made() -> Errand[int]:
+        return Errand(1)
+
+    errand = await to_thread.run_sync(asyncio.run, made())
+
+    await to_thread.run_sync(errand.await_turn)

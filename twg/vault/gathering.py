@@ -6,6 +6,10 @@ it, one is started. It takes all that wait, does them together, answers each, an
 until none is left. Who comes in the meantime waits for the next round, and so is never served by
 work that began before they asked: what they read is as new as their question.
 
+Many who are answered at once ask again one after the other. Dear work had better not begin with the
+first of them: it waits as long as each turn of their event loop brings more, so that one round has
+them all.
+
 The queue belongs to no event loop, so tasks of several loops share it. Cancelled while still in
 the queue, an errand leaves; once begun, it is finished, whoever waits.
 """
@@ -13,17 +17,23 @@ the queue, an errand leaves; once begun, it is finished, whoever waits.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
+import time
 from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 W = TypeVar("W")
+
+_MOMENT: Final = 0.001
+_LONGEST_TURN: Final = 0.05
+_MOST_TURNS: Final = 20
 
 
 class Errand(Generic[W]):
@@ -35,12 +45,21 @@ class Errand(Generic[W]):
 
     def __init__(self, work: W) -> None:
         self.work = work
+        self._loop = asyncio.get_running_loop()
         self._answer: Future[Any] = Future()
 
     @property
     def left(self) -> bool:
         """Whether who asked was cancelled before it was begun."""
         return self._answer.cancelled()
+
+    def await_turn(self) -> None:
+        """Wait a moment and until who asks in the same event loop had a turn, if it takes turns."""
+        time.sleep(_MOMENT)
+        turned = threading.Event()
+        with contextlib.suppress(RuntimeError):  # it is closed
+            self._loop.call_soon_threadsafe(turned.set)
+            turned.wait(_LONGEST_TURN)
 
     def begin(self) -> bool:
         """Begin it, unless who asked has left: from here on it is done to the end."""
@@ -68,14 +87,21 @@ class Gathering(Generic[W]):
         do: Does all errands of a round, each begun first and then answered; what it raises, all
             that are unanswered get.
         daemon: The interpreter does not wait at its end for what is under way.
+        patient: A round waits before it begins, a turn at first and then as long as more come.
     """
 
     def __init__(
-        self, name: str, do: Callable[[Sequence[Errand[W]]], None], *, daemon: bool = False
+        self,
+        name: str,
+        do: Callable[[Sequence[Errand[W]]], None],
+        *,
+        daemon: bool = False,
+        patient: bool = False,
     ) -> None:
         self._name = name
         self._do = do
         self._daemon = daemon
+        self._patient = patient
         self._queue: _Queue[W] = _Queue()
 
     async def ask(self, work: W) -> Any:
@@ -99,12 +125,17 @@ class Gathering(Generic[W]):
                     each.fail(error)
 
     def _run(self, queue: _Queue[W]) -> None:
-        while errands := queue.take():
+        while errands := self._next(queue):
             try:
                 self._do(errands)
             except BaseException as error:  # noqa: BLE001 - whatever it is, who asked gets it
                 for each in errands:
                     each.fail(error)
+
+    def _next(self, queue: _Queue[W]) -> list[Errand[W]]:
+        if self._patient:
+            queue.settle()
+        return queue.take()
 
 
 class _Queue(Generic[W]):
@@ -122,6 +153,16 @@ class _Queue(Generic[W]):
             self._waiting.append(errand)
             wanted, self._worked = not self._worked, True
         return wanted
+
+    def settle(self) -> None:
+        """Return once a turn of the last one's event loop brings no more, or after many turns."""
+        seen = 0
+        for _ in range(_MOST_TURNS):
+            waiting = len(self._waiting)
+            if waiting == seen:
+                return
+            seen = waiting
+            self._waiting[-1].await_turn()
 
     def take(self) -> list[Errand[W]]:
         """Return all that wait; with none, the thread that asked is done."""

@@ -7,15 +7,18 @@ it is read, and none of it written anew, than is asked for or changed.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
+
+# Made once: `json.dumps` makes one for each call.
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def dump(value: Any) -> str:
     """Return the canonical JSON of plain values: sorted, without spaces, in ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def member(name: str, value: Any) -> str:
@@ -60,7 +63,9 @@ class Members:
     def get(self, name: str) -> Any:
         """Return a member's value as plain JSON values, None if there is none."""
         part = self._parts.get(name)
-        return None if part is None else json.loads(f"{{{''.join(_written(name, part))}}}")[name]
+        if part is None:
+            return None
+        return json.loads(f"{{{part}}}")[name] if isinstance(part, str) else json.loads(part.text())
 
     def inner(self, name: str) -> Members:
         """Return a member that was taken apart: to look at, and to change it where it is.
@@ -99,14 +104,15 @@ class Members:
         """Yield the whole object in pieces."""
         before = "{"
         for name in sorted(self._parts):
+            part = self._parts[name]
             yield before
-            yield from _written(name, self._parts[name])
+            if isinstance(part, str):
+                yield part
+            else:
+                yield f"{dump(name)}:"
+                yield from part.pieces()
             before = ","
         yield "}" if self._parts else "{}"
-
-
-def _written(name: str, part: str | Members) -> Iterable[str]:
-    return (part,) if isinstance(part, str) else (f"{dump(name)}:", *part.pieces())
 
 
 def _taken_apart(text: str, at: int, inner: Collection[str]) -> tuple[Members, int]:

@@ -104,8 +104,10 @@ class SealedFile:
         self._spare: _PlacedKey | None = None
         # A key ring that hangs while the file is opened must not hold up the interpreter's end.
         self._looks: Gathering[None] = Gathering("twg store, reading", self._look, daemon=True)
-        self._changes: Gathering[Change] = Gathering("twg store, writing", self._change)
-        self._proofs: Gathering[None] = Gathering("twg store, proving", self._prove)
+        self._changes: Gathering[Change] = Gathering(
+            "twg store, writing", self._change, patient=True
+        )
+        self._proofs: Gathering[None] = Gathering("twg store, proving", self._prove, patient=True)
 
     def peek(self) -> Opened | None:
         """Return the store as this process knows it, if one look tells that it still holds."""
