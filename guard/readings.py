@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 NOISE: Final = r"[\x00-\x20\x7f\"'`\\\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
 """What may stand between the characters of a secret that was quoted, wrapped or widened."""
 
+LARGE: Final = 1 << 13
+"""With so many characters a text is worth to be asked first for what it may hold at all."""
+
 _LONGEST_INFLATED: Final = 1 << 16
 _ODDEST: Final = 5  # one in so many characters of a text may be one that cannot be printed
 _PRINTABLE: Final = frozenset([0, 9, 10, 13, *range(0x20, 0x7F)])
@@ -77,7 +80,9 @@ class Reading:
 
         What is decoded in the same way makes one reading, its parts kept apart.
         """
-        for pattern, decode in _RUNS:
+        for pattern, sketch, decode in _RUNS:
+            if not _may_hold(self.text, sketch):
+                continue
             found: dict[int, list[_Decoded]] = {}
             for part in decode(_compiled(pattern).finditer(self.text)):
                 found.setdefault(part.way, []).append(part)
@@ -150,6 +155,14 @@ def _around_escapes(pattern: re.Pattern[str], text: str) -> _Places:
     return starts, ends
 
 
+def _may_hold(text: str, sketch: str) -> bool:
+    if len(text) < LARGE:
+        return True
+    from guard.sieve import may_hold  # noqa: PLC0415 - only for large texts
+
+    return may_hold(text, sketch)
+
+
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
@@ -188,7 +201,7 @@ def _chr(code: int, escape: re.Match[str]) -> str:
 def _unbroken(run: re.Match[str]) -> str:
     """Return a run without its line breaks."""
     text = run[0]
-    return text if text.isalnum() else _compiled(_BREAK).sub("", text)
+    return _compiled(_BREAK).sub("", text) if "\n" in text or "\\" in text else text
 
 
 def _places(run: re.Match[str]) -> Sequence[int]:
@@ -320,16 +333,25 @@ def _is_readable(data: bytes) -> bool:
     return data.translate(_ODD).count(1) * _ODDEST <= len(data)
 
 
+_WORD: Final = "A-Za-z0-9+/_-"
 _HEX_LIST: Final = (
     r"(?<![0-9A-Za-z])(?:0[xX])?[0-9A-Fa-f]{2}"
     r"(?:[\s,:;.-]{1,4}(?:0[xX])?[0-9A-Fa-f]{2}(?![0-9A-Za-z])){7,}+"
 )
 
-_RUNS: Final[tuple[tuple[str, Callable[[Iterable[re.Match[str]]], Iterator[_Decoded]]], ...]] = (
+# Each with what is in every text that it matches in, as RE2 has it.
+_RUNS: Final[
+    tuple[tuple[str, str, Callable[[Iterable[re.Match[str]]], Iterator[_Decoded]]], ...]
+] = (
     (
-        rf"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{{11,}}={{0,6}}(?:{_BREAK}[A-Za-z0-9+/_-]+={{0,2}})*",
+        rf"(?<![{_WORD}])[{_WORD}]{{11,}}={{0,6}}(?:{_BREAK}[{_WORD}]+={{0,2}})*",
+        f"[{_WORD}]{{11}}",
         _of_words,
     ),
-    (_HEX_LIST, _of_hex_lists),
-    (r"(?<![0-9])[0-9]{2,3}(?:[\s,;]{1,3}[0-9]{2,3}(?![0-9])){7,}+", _of_decimals),
+    (_HEX_LIST, r"(?:[0-9A-Fa-f]{2}[^0-9A-Za-z]{1,4}(?:0[xX])?){7}", _of_hex_lists),
+    (
+        r"(?<![0-9])[0-9]{2,3}(?:[\s,;]{1,3}[0-9]{2,3}(?![0-9])){7,}+",
+        "(?:[0-9]{2,3}[^0-9A-Za-z]{1,3}){7}",
+        _of_decimals,
+    ),
 )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from guard.readings import LARGE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -134,11 +136,23 @@ def _hints() -> tuple[tuple[str, int], ...]:
 def _found(text: str, *, bare: bool = False) -> Iterator[tuple[Shape, re.Match[str]]]:
     # Looking for the hints is a hundred times faster than the pattern, and most texts have none.
     lower = text.lower()
-    hinted = {nth for hint, nth in _hints() if hint in lower}
+    hinted = _hinted(text, lower)
     for nth, shape in enumerate(SHAPES):
         if (nth in hinted or not shape.hints) and (shape.bare or not bare):
             for match in shape.matches(text, lower):
                 yield shape, match
+
+
+def _hinted(text: str, lower: str) -> set[int]:
+    """Return which shapes have a hint in a text, which is `lower` in lower case."""
+    if len(text) >= LARGE:
+        from guard.sieve import among  # noqa: PLC0415 - only for large texts
+
+        words, shapes = zip(*_hints(), strict=True)
+        found = among(words, text)
+        if found is not None:
+            return {shapes[each] for each in found}
+    return {nth for hint, nth in _hints() if hint in lower}
 
 
 def _places(text: str, words: tuple[str, ...]) -> list[int]:
@@ -344,6 +358,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         issuer="atlassian",
         hints=("atatt",),
         pattern="ATATT" + _ATLASSIAN_REST,
+        sketch="ATATT[A-Za-z0-9_=+/-]{10}",
         example="ATATT3xFfGF0" + "Example1" * 8 + "=0123ABCD",
         source=_ATLASSIAN,
     ),
@@ -353,6 +368,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         issuer="atlassian",
         hints=("atctt",),
         pattern="ATCTT" + _ATLASSIAN_REST,
+        sketch="ATCTT[A-Za-z0-9_=+/-]{10}",
         example="ATCTT3xFfGN0" + "Example1" * 8 + "=0123ABCD",
         source=_ATLASSIAN,
     ),
@@ -362,6 +378,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         issuer="atlassian",
         hints=("atstt",),
         pattern="ATSTT" + _ATLASSIAN_REST,
+        sketch="ATSTT[A-Za-z0-9_=+/-]{10}",
         example="ATSTT3xFfGF0" + "Example1" * 8 + "=0123ABCD",
         source="support.atlassian.com, service accounts; as observed",
     ),
@@ -395,7 +412,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         r"(?:\.[A-Za-z0-9_-]+){0,2}",
         example="eyJhbGciOiJub25lIn0.eyJleGFtcGxlIjoxfQ.ZXhhbXBsZS1leGFtcGxl",
         source="RFC 7519 section 3, RFC 7516 section 3.1",
-        sketch=r"(?:[^A-Za-z0-9_-]|\\[nrt])eyJ[A-Za-z0-9_-]{6}",
+        sketch=r"(?:[^A-Za-z0-9_-]|\\[nrt])eyJ[A-Za-z0-9_-]{6}[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.",
     ),
     Shape(
         name="a private key",
