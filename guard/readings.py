@@ -46,6 +46,8 @@ _BASE64_DIGITS: Final = str.maketrans("-_=", "+/A")
 _PACKED: Final = frozenset((b"\x1f\x8b", b"x\x9c", b"x\x01", b"x\xda", b"x^"))
 _LOWER_BASE32: Final = r"(?=[a-z]*[2-7])[a-z2-7]{16,}=*"
 _PRINTABLE_HEX: Final = r"(?:[2-7][0-9A-Fa-f]){6}"
+_BROKEN_HEX: Final = r"(?:[2-7](?:[^!-~]|[\\nr?])*[0-9A-Fa-f](?:[^!-~]|[\\nr?])*){6}"
+_NO_COMMAS: Final = str.maketrans("", "", ",:;.-")
 _BREAK: Final = r"(?:\s{0,8}(?:\r?\n|(?:\\+r)?\\+n)\s{0,8})"
 
 
@@ -99,7 +101,8 @@ class Reading:
             yield from self._without(_ESCAPE)
         if "&" in text:
             yield from self._without(_ENTITY)
-        if "=" in text and _compiled(_IN_QUOTED_PRINTABLE).search(text):
+        quoted = "=" in text and _may_hold(text, _IN_QUOTED_PRINTABLE)
+        if quoted and _compiled(_IN_QUOTED_PRINTABLE).search(text):
             yield from self._without(_QUOTED_PRINTABLE)
 
     def _without(self, escapes: str) -> Iterator[Reading]:
@@ -228,9 +231,11 @@ def _of_words(runs: Iterable[re.Match[str]]) -> Iterator[_Decoded]:
     hexadecimal: list[_Digits] = []
     base32: list[_Digits] = []
     base64: list[_Digits] = []
+    runs = [*runs]
+    hexed = bool(runs) and _may_hold(runs[0].string, _BROKEN_HEX)
     for run in runs:
         text = _unbroken(run)
-        if _compiled(_PRINTABLE_HEX).search(text):
+        if hexed and _compiled(_PRINTABLE_HEX).search(text):
             found = _compiled(r"[0-9A-Fa-f]{16,}+").finditer(text)
             hexadecimal += [_Digits(digits[0], run, digits.start()) for digits in found]
         if text.isupper() or _compiled(_LOWER_BASE32).fullmatch(text):
@@ -307,7 +312,8 @@ def _inflated(data: bytes, run: re.Match[str]) -> Iterator[_Decoded]:
 def _of_hex_lists(runs: Iterable[re.Match[str]]) -> Iterator[_Decoded]:
     pattern = _compiled(r"[0-9A-Fa-f]{2}(?![xX])")
     for run in runs:
-        yield from _of_list(bytes.fromhex("".join(pattern.findall(run[0]))), pattern, run)
+        digits = "".join(run[0].replace("0x", "").replace("0X", "").split())
+        yield from _of_list(bytes.fromhex(digits.translate(_NO_COMMAS)), pattern, run)
 
 
 def _of_decimals(runs: Iterable[re.Match[str]]) -> Iterator[_Decoded]:
@@ -333,6 +339,8 @@ def _is_readable(data: bytes) -> bool:
     return data.translate(_ODD).count(1) * _ODDEST <= len(data)
 
 
+# A blank beyond Latin 1 is a question mark to RE2.
+_BLANK: Final = r"\x00-\x20\x85\xa0?"
 _WORD: Final = "A-Za-z0-9+/_-"
 _HEX_LIST: Final = (
     r"(?<![0-9A-Za-z])(?:0[xX])?[0-9A-Fa-f]{2}"
@@ -348,10 +356,10 @@ _RUNS: Final[
         f"[{_WORD}]{{11}}",
         _of_words,
     ),
-    (_HEX_LIST, r"(?:[0-9A-Fa-f]{2}[^0-9A-Za-z]{1,4}(?:0[xX])?){7}", _of_hex_lists),
+    (_HEX_LIST, rf"(?:[0-9A-Fa-f]{{2}}[{_BLANK},:;.-]{{1,4}}(?:0[xX])?){{7}}", _of_hex_lists),
     (
         r"(?<![0-9])[0-9]{2,3}(?:[\s,;]{1,3}[0-9]{2,3}(?![0-9])){7,}+",
-        "(?:[0-9]{2,3}[^0-9A-Za-z]{1,3}){7}",
+        f"(?:[0-9]{{2,3}}[{_BLANK},;]{{1,3}}){{7}}",
         _of_decimals,
     ),
 )

@@ -133,26 +133,32 @@ def _hints() -> tuple[tuple[str, int], ...]:
     return tuple((hint, nth) for nth, shape in enumerate(SHAPES) for hint in shape.hints)
 
 
+@cache
+def _hintless() -> tuple[int, ...]:
+    return tuple(nth for nth, shape in enumerate(SHAPES) if not shape.hints)
+
+
 def _found(text: str, *, bare: bool = False) -> Iterator[tuple[Shape, re.Match[str]]]:
     # Looking for the hints is a hundred times faster than the pattern, and most texts have none.
     lower = text.lower()
     hinted = _hinted(text, lower)
     for nth, shape in enumerate(SHAPES):
-        if (nth in hinted or not shape.hints) and (shape.bare or not bare):
+        if nth in hinted and (shape.bare or not bare):
             for match in shape.matches(text, lower):
                 yield shape, match
 
 
 def _hinted(text: str, lower: str) -> set[int]:
-    """Return which shapes have a hint in a text, which is `lower` in lower case."""
+    """Return which shapes a text may hold, which is `lower` in lower case."""
     if len(text) >= LARGE:
-        from guard.sieve import among  # noqa: PLC0415 - only for large texts
+        from guard.sieve import among, may_hold  # noqa: PLC0415 - only for large texts
 
         words, shapes = zip(*_hints(), strict=True)
         found = among(words, text)
         if found is not None:
-            return {shapes[each] for each in found}
-    return {nth for hint, nth in _hints() if hint in lower}
+            hintless = _hintless() if may_hold(text, _TEXT_IN_BASE64) else ()
+            return {*hintless, *(shapes[each] for each in found)}
+    return {*_hintless(), *(nth for hint, nth in _hints() if hint in lower)}
 
 
 def _places(text: str, words: tuple[str, ...]) -> list[int]:

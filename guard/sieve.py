@@ -25,6 +25,7 @@ _LINE: Final = 1024
 _CLOSE: Final = 64
 _FEW: Final = 64
 _DENSE: Final = 8
+_FURTHEST: Final = 1 << 15
 _WORD: Final = "A-Za-z0-9+/_-"
 _TEXT_IN_BASE64: Final = (
     f"[^{_WORD}](?:[I-Za-f][C-HS-Xi-nyz0-3][ABEFIJMNQRUVYZcdghklopstwx014589][{_WORD}]){{3}}"
@@ -98,17 +99,18 @@ class Sieve:
 
     def _places(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Yield a stretch around each place; those within the last one are passed over."""
-        at = looked = vain = 0
+        at = looked = vain = right = ahead = 0
         while (match := self._pattern.search(data, at)) is not None:
             start, last = match.span()
-            new = last > looked - _BEFORE
+            new = last > looked - _BEFORE and _looks().match(data, start) is not None
             reach = self._wanted(data, start, last, new=new)
-            # Where one is by the other, it takes less to look closely at all of them.
+            # Where one is by the other it takes less to look closely at all, and further each time.
             if reach or vain >= _DENSE:
-                reach = reach or _BEHIND
-                left, end = _in_lines(data, start - max(_BEFORE, self._around), last + reach)
-                yield left, end
-                at = max(last, end - _CLOSE)
+                left = start - max(_BEFORE, self._around)
+                ahead = min(_FURTHEST, 2 * ahead + _BEHIND) if left <= right else 0
+                left, right = _in_lines(data, left, last + max(reach, ahead))
+                yield left, right
+                at = max(last, right - _CLOSE)
                 vain = 0
             else:
                 vain = 0 if new else vain + 1
@@ -130,12 +132,11 @@ class Sieve:
         stretch = data[start:last]
         if self._index is not None and self._index.holds(stretch):
             return self._around
-        looks = _looks().match(stretch) is not None
         if new and (reach := _followed(data, start, last)):
             return reach
         if _encoded().match(data, start):
             return _BEHIND if _is_text(data, start) else 0
-        return 0 if looks else _BEHIND
+        return 0 if _looks().match(stretch) else _BEHIND
 
 
 def _followed(data: bytes, start: int, last: int) -> int:
