@@ -291,33 +291,42 @@ def _aligned(
         return at - middle, at - middle + len(wanted)
     # In a long value any sign is noise.
     noise = _noise() if len(skeleton(wanted)) < WHOLE else _sign()
-    ahead, end = _follow(wanted[middle:], text[at:], encoding, noise)
-    behind, start = _follow(wanted[:middle][::-1], text[:at][::-1], encoding, noise)
+    ahead, end = _follow(wanted[middle:], text, at, encoding, noise)
+    behind, start = _follow(wanted[:middle][::-1], text, at - 1, encoding, noise, step=-1)
     if behind < middle or middle + ahead < least:
         return None
-    start, end = at - start, at + end
+    start += 1
     if middle + ahead < len(wanted):
         end = _after_rest(text, end, len(wanted) - middle - ahead)
     return start, end
 
 
-def _follow(wanted: str, text: str, encoding: _Encoding, noise: re.Pattern[str]) -> tuple[int, int]:
-    """Walk along both while they agree; return how far that was in each.
+def _follow(
+    wanted: str,
+    text: str,
+    at: int,
+    encoding: _Encoding,
+    noise: re.Pattern[str],
+    *,
+    step: int = 1,
+) -> tuple[int, int]:
+    """Walk along both while they agree; return how far that was in one, and where in the other.
 
     Noise between two characters of `text` is passed over, and what is noise in `wanted` may be
-    missing.
+    missing. `text` is walked from `at` on, backwards if `step` is.
     """
-    matched = done = at = 0
+    matched = 0
+    done = at
+    end = len(text) if step > 0 else -1
     for nth, character in enumerate(wanted):
         gap = at
-        while gap < len(text) and not _agree(character, text[gap], encoding):
-            if gap - at > _LONGEST_GAP or not noise.match(text, gap):
-                gap = len(text)
-            gap += 1
-        if gap < len(text):
-            at = gap + 1
+        while gap != end and not _agree(character, text[gap], encoding):
+            noisy = abs(gap - at) <= _LONGEST_GAP and noise.match(text, gap)
+            gap = gap + step if noisy else end
+        if gap != end:
+            at = gap + step
             if ord(character) > 127:  # noqa: PLR2004 - ASCII ends here
-                at = _after_foreign(text, at)
+                at = _after_foreign(text, at, step, end)
             matched, done = nth + 1, at
         elif noise.match(character) or ord(character) > 127:  # noqa: PLR2004 - as above
             matched = nth + 1
@@ -344,9 +353,9 @@ def _after_rest(text: str, at: int, missing: int) -> int:
     return at + len(text[at:end].rstrip(_CLOSING))
 
 
-def _after_foreign(text: str, at: int) -> int:
-    while at < len(text) and 0x80 <= ord(text[at]) < 0xC0:  # noqa: PLR2004 - the rest of UTF-8
-        at += 1
+def _after_foreign(text: str, at: int, step: int, end: int) -> int:
+    while at != end and 0x80 <= ord(text[at]) < 0xC0:  # noqa: PLR2004 - the rest of UTF-8
+        at += step
     return at
 
 

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import re
 from functools import cache, partial
+from math import gcd
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 NOISE: Final = r"[\x00-\x20\x7f\"'`\\\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
 """What may stand between the characters of a secret that was quoted, wrapped or widened."""
 
+LARGE: Final = 1 << 13
+"""With so many characters a text is worth to be asked first for what it may hold at all."""
+
 _LONGEST_INFLATED: Final = 1 << 16
-_FEWEST_PRINTABLE: Final = 0.8
-_PRINTABLE: Final = bytes([0, 9, 10, 13, *range(0x20, 0x7F)])
+_ODDEST: Final = 5  # one in so many characters of a text may be one that cannot be printed
+_PRINTABLE: Final = frozenset([0, 9, 10, 13, *range(0x20, 0x7F)])
+_ODD: Final = bytes(each not in _PRINTABLE for each in range(256))
 _ANSI: Final = r"\x1b(?:\[[0-9;:?]{0,32}[ -/]?[@-~]|\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)|[@-Z\\-_])"
 _ESCAPE: Final = (
     r"(?P<row>(?:%[0-9A-Fa-f]{2}){2,}+|(?:\\x[0-9A-Fa-f]{2}){2,}+|(?:\\u00[0-9A-Fa-f]{2}){2,}+)"
@@ -41,6 +46,8 @@ _BASE64_DIGITS: Final = str.maketrans("-_=", "+/A")
 _PACKED: Final = frozenset((b"\x1f\x8b", b"x\x9c", b"x\x01", b"x\xda", b"x^"))
 _LOWER_BASE32: Final = r"(?=[a-z]*[2-7])[a-z2-7]{16,}=*"
 _PRINTABLE_HEX: Final = r"(?:[2-7][0-9A-Fa-f]){6}"
+_BROKEN_HEX: Final = r"(?:[2-7](?:[^!-~]|[\\nr?])*[0-9A-Fa-f](?:[^!-~]|[\\nr?])*){6}"
+_NO_COMMAS: Final = str.maketrans("", "", ",:;.-")
 _BREAK: Final = r"(?:\s{0,8}(?:\r?\n|(?:\\+r)?\\+n)\s{0,8})"
 
 
@@ -75,11 +82,12 @@ class Reading:
 
         What is decoded in the same way makes one reading, its parts kept apart.
         """
-        for pattern, decode in _RUNS:
+        for pattern, sketch, decode in _RUNS:
+            if not _may_hold(self.text, sketch):
+                continue
             found: dict[int, list[_Decoded]] = {}
-            for run in _compiled(pattern).finditer(self.text):
-                for part in decode(run):
-                    found.setdefault(part.way, []).append(part)
+            for part in decode(_compiled(pattern).finditer(self.text)):
+                found.setdefault(part.way, []).append(part)
             for parts in found.values():
                 text = _SEAM.join([part.text for part in parts])
                 yield Reading(text, self, partial(_joined, parts))
@@ -93,7 +101,8 @@ class Reading:
             yield from self._without(_ESCAPE)
         if "&" in text:
             yield from self._without(_ENTITY)
-        if "=" in text and _compiled(_IN_QUOTED_PRINTABLE).search(text):
+        quoted = "=" in text and _may_hold(text, _IN_QUOTED_PRINTABLE)
+        if quoted and _compiled(_IN_QUOTED_PRINTABLE).search(text):
             yield from self._without(_QUOTED_PRINTABLE)
 
     def _without(self, escapes: str) -> Iterator[Reading]:
@@ -149,6 +158,14 @@ def _around_escapes(pattern: re.Pattern[str], text: str) -> _Places:
     return starts, ends
 
 
+def _may_hold(text: str, sketch: str) -> bool:
+    if len(text) < LARGE:
+        return True
+    from guard.sieve import may_hold  # noqa: PLC0415 - only for large texts
+
+    return may_hold(text, sketch)
+
+
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
@@ -187,7 +204,7 @@ def _chr(code: int, escape: re.Match[str]) -> str:
 def _unbroken(run: re.Match[str]) -> str:
     """Return a run without its line breaks."""
     text = run[0]
-    return text if text.isalnum() else _compiled(_BREAK).sub("", text)
+    return _compiled(_BREAK).sub("", text) if "\n" in text or "\\" in text else text
 
 
 def _places(run: re.Match[str]) -> Sequence[int]:
@@ -201,49 +218,73 @@ def _places(run: re.Match[str]) -> Sequence[int]:
     return kept
 
 
-def _of_word(run: re.Match[str]) -> Iterator[_Decoded]:
-    """Decode a run of letters and digits in each of the ways in which it can be decoded."""
-    text = _unbroken(run)
-    if _compiled(_PRINTABLE_HEX).search(text):
-        for digits in _compiled(r"[0-9A-Fa-f]{16,}+").finditer(text):
-            yield from _of_hex(digits[0], run, digits.start())
-    if text.isupper() or _compiled(_LOWER_BASE32).fullmatch(text):
-        for letters in _compiled(r"[A-Z2-7]{13,}+").finditer(text.upper()):
-            yield from _of_base32(letters[0], run, letters.start())
-    elif not text.islower():
-        yield from _of_base64(text, run)
+class _Digits(NamedTuple):
+    """What a run has of the digits of one encoding, and where in the run they begin."""
+
+    text: str
+    run: re.Match[str]
+    start: int = 0
 
 
-def _of_base64(text: str, run: re.Match[str]) -> Iterator[_Decoded]:
+def _of_words(runs: Iterable[re.Match[str]]) -> Iterator[_Decoded]:
+    """Decode runs of letters and digits in each of the ways in which they can be decoded."""
+    hexadecimal: list[_Digits] = []
+    base32: list[_Digits] = []
+    base64: list[_Digits] = []
+    runs = [*runs]
+    hexed = bool(runs) and _may_hold(runs[0].string, _BROKEN_HEX)
+    for run in runs:
+        text = _unbroken(run)
+        if hexed and _compiled(_PRINTABLE_HEX).search(text):
+            found = _compiled(r"[0-9A-Fa-f]{16,}+").finditer(text)
+            hexadecimal += [_Digits(digits[0], run, digits.start()) for digits in found]
+        if text.isupper() or _compiled(_LOWER_BASE32).fullmatch(text):
+            found = _compiled(r"[A-Z2-7]{13,}+").finditer(text.upper())
+            base32 += [_Digits(letters[0], run, letters.start()) for letters in found]
+        elif not text.islower():
+            base64.append(_Digits(text.rstrip("="), run))
+    for bits, zero, each, decode in (
+        (4, "0", hexadecimal, bytes.fromhex),
+        (5, "A", base32, _from_base32),
+        (6, "A", base64, _from_base64),
+    ):
+        yield from _of_digits(each, bits, zero, decode)
+
+
+def _of_digits(
+    words: list[_Digits], bits: int, zero: str, decode: Callable[[str], bytes]
+) -> Iterator[_Decoded]:
+    """Yield what words of digits hold from each of the first on, if it is text.
+
+    They are decoded at once, each put where a group of digits begins: one by one takes far longer.
+    """
+    if not words:
+        return
+    group = 8 // gcd(bits, 8)
+    sizes = [(len(word.text) // group + 2) * group for word in words]
+    joined = "".join([word.text.ljust(size, zero) for word, size in zip(words, sizes, strict=True)])
+    for shift in range(group):
+        data = decode(joined[shift:] + shift * zero)
+        odd = data.translate(_ODD)
+        at = 0
+        for word, size in zip(words, sizes, strict=True):
+            end = at + (len(word.text) - shift) * bits // 8
+            if data[at : at + 2] in _PACKED:
+                yield from _inflated(data[at:end], word.run)
+            elif odd.count(1, at, end) * _ODDEST <= end - at:
+                places = partial(_of_bits, word.run, word.start + shift, bits, end - at)
+                yield _Decoded(bits << 8 | shift, data[at:end].decode("latin-1"), places)
+            at += size * bits // 8
+
+
+def _from_base64(text: str) -> bytes:
     from binascii import a2b_base64  # noqa: PLC0415 - light, but rarely needed
 
-    text = text.rstrip("=").translate(_BASE64_DIGITS)
-    for shift in range(4):
-        part = text[shift:]
-        part = part[: len(part) - (len(part) % 4 == 1)]
-        yield from _readable(a2b_base64(part + "=" * (-len(part) % 4)), run, shift, 6)
+    return a2b_base64(text.translate(_BASE64_DIGITS))
 
 
-def _of_base32(text: str, run: re.Match[str], start: int) -> Iterator[_Decoded]:
-    for shift in range(8):
-        part = text[shift:]
-        bits = int(part.translate(_BASE32_DIGITS), 32) >> len(part) * 5 % 8
-        yield from _readable(bits.to_bytes(len(part) * 5 // 8, "big"), run, start + shift, 5)
-
-
-def _of_hex(text: str, run: re.Match[str], start: int) -> Iterator[_Decoded]:
-    for shift in range(2):
-        part = text[shift : shift + ((len(text) - shift) & ~1)]
-        yield from _readable(bytes.fromhex(part), run, start + shift, 4)
-
-
-def _readable(data: bytes, run: re.Match[str], shift: int, bits: int) -> Iterator[_Decoded]:
-    """Yield what each so many bits of a run make, from one of its characters on, if it is text."""
-    if data[:2] in _PACKED:
-        yield from _inflated(data, run)
-    elif _is_readable(data):
-        places = partial(_of_bits, run, shift, bits, len(data))
-        yield _Decoded(bits << 8 | shift % 8, data.decode("latin-1"), places)
+def _from_base32(text: str) -> bytes:
+    return int(text.translate(_BASE32_DIGITS), 32).to_bytes(len(text) * 5 // 8, "big")
 
 
 def _of_bits(run: re.Match[str], shift: int, bits: int, size: int) -> _Places:
@@ -268,14 +309,19 @@ def _inflated(data: bytes, run: re.Match[str]) -> Iterator[_Decoded]:
     yield _Decoded(-1 - start, plain.decode("latin-1"), lambda: ([start] * size, [end] * size))
 
 
-def _of_hex_list(run: re.Match[str]) -> Iterator[_Decoded]:
+def _of_hex_lists(runs: Iterable[re.Match[str]]) -> Iterator[_Decoded]:
     pattern = _compiled(r"[0-9A-Fa-f]{2}(?![xX])")
-    yield from _of_list(bytes.fromhex("".join(pattern.findall(run[0]))), pattern, run)
+    for run in runs:
+        digits = "".join(run[0].replace("0x", "").replace("0X", "").split())
+        yield from _of_list(bytes.fromhex(digits.translate(_NO_COMMAS)), pattern, run)
 
 
-def _of_decimals(run: re.Match[str]) -> Iterator[_Decoded]:
+def _of_decimals(runs: Iterable[re.Match[str]]) -> Iterator[_Decoded]:
     pattern = _compiled(r"[0-9]+")
-    yield from _of_list(bytes(int(each) % 256 for each in pattern.findall(run[0])), pattern, run)
+    for run in runs:
+        yield from _of_list(
+            bytes([int(each) % 256 for each in pattern.findall(run[0])]), pattern, run
+        )
 
 
 def _of_list(data: bytes, pattern: re.Pattern[str], run: re.Match[str]) -> Iterator[_Decoded]:
@@ -290,19 +336,30 @@ def _of_each(pattern: re.Pattern[str], run: re.Match[str]) -> _Places:
 
 
 def _is_readable(data: bytes) -> bool:
-    return len(data.translate(None, _PRINTABLE)) <= (1 - _FEWEST_PRINTABLE) * len(data)
+    return data.translate(_ODD).count(1) * _ODDEST <= len(data)
 
 
+# A blank beyond Latin 1 is a question mark to RE2.
+_BLANK: Final = r"\x00-\x20\x85\xa0?"
+_WORD: Final = "A-Za-z0-9+/_-"
 _HEX_LIST: Final = (
     r"(?<![0-9A-Za-z])(?:0[xX])?[0-9A-Fa-f]{2}"
     r"(?:[\s,:;.-]{1,4}(?:0[xX])?[0-9A-Fa-f]{2}(?![0-9A-Za-z])){7,}+"
 )
 
-_RUNS: Final[tuple[tuple[str, Callable[[re.Match[str]], Iterator[_Decoded]]], ...]] = (
+# Each with what is in every text that it matches in, as RE2 has it.
+_RUNS: Final[
+    tuple[tuple[str, str, Callable[[Iterable[re.Match[str]]], Iterator[_Decoded]]], ...]
+] = (
     (
-        rf"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{{11,}}={{0,6}}(?:{_BREAK}[A-Za-z0-9+/_-]+={{0,2}})*",
-        _of_word,
+        rf"(?<![{_WORD}])[{_WORD}]{{11,}}={{0,6}}(?:{_BREAK}[{_WORD}]+={{0,2}})*",
+        f"[{_WORD}]{{11}}",
+        _of_words,
     ),
-    (_HEX_LIST, _of_hex_list),
-    (r"(?<![0-9])[0-9]{2,3}(?:[\s,;]{1,3}[0-9]{2,3}(?![0-9])){7,}+", _of_decimals),
+    (_HEX_LIST, rf"(?:[0-9A-Fa-f]{{2}}[{_BLANK},:;.-]{{1,4}}(?:0[xX])?){{7}}", _of_hex_lists),
+    (
+        r"(?<![0-9])[0-9]{2,3}(?:[\s,;]{1,3}[0-9]{2,3}(?![0-9])){7,}+",
+        f"(?:[0-9]{{2,3}}[{_BLANK},;]{{1,3}}){{7}}",
+        _of_decimals,
+    ),
 )

@@ -11,7 +11,6 @@ import re
 import threading
 from bisect import bisect_right
 from collections import Counter
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -62,8 +61,7 @@ _LARGE: Final = 1 << 15
 _DEEPEST_DISGUISE: Final = 4
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(NamedTuple):
     """A stretch of text to hide.
 
     Attributes:

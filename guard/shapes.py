@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from guard.readings import LARGE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -131,14 +133,32 @@ def _hints() -> tuple[tuple[str, int], ...]:
     return tuple((hint, nth) for nth, shape in enumerate(SHAPES) for hint in shape.hints)
 
 
+@cache
+def _hintless() -> tuple[int, ...]:
+    return tuple(nth for nth, shape in enumerate(SHAPES) if not shape.hints)
+
+
 def _found(text: str, *, bare: bool = False) -> Iterator[tuple[Shape, re.Match[str]]]:
     # Looking for the hints is a hundred times faster than the pattern, and most texts have none.
     lower = text.lower()
-    hinted = {nth for hint, nth in _hints() if hint in lower}
+    hinted = _hinted(text, lower)
     for nth, shape in enumerate(SHAPES):
-        if (nth in hinted or not shape.hints) and (shape.bare or not bare):
+        if nth in hinted and (shape.bare or not bare):
             for match in shape.matches(text, lower):
                 yield shape, match
+
+
+def _hinted(text: str, lower: str) -> set[int]:
+    """Return which shapes a text may hold, which is `lower` in lower case."""
+    if len(text) >= LARGE:
+        from guard.sieve import among, may_hold  # noqa: PLC0415 - only for large texts
+
+        words, shapes = zip(*_hints(), strict=True)
+        found = among(words, text)
+        if found is not None:
+            hintless = _hintless() if may_hold(text, _TEXT_IN_BASE64) else ()
+            return {*hintless, *(shapes[each] for each in found)}
+    return {*_hintless(), *(nth for hint, nth in _hints() if hint in lower)}
 
 
 def _places(text: str, words: tuple[str, ...]) -> list[int]:
@@ -344,6 +364,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         issuer="atlassian",
         hints=("atatt",),
         pattern="ATATT" + _ATLASSIAN_REST,
+        sketch="ATATT[A-Za-z0-9_=+/-]{10}",
         example="ATATT3xFfGF0" + "Example1" * 8 + "=0123ABCD",
         source=_ATLASSIAN,
     ),
@@ -353,6 +374,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         issuer="atlassian",
         hints=("atctt",),
         pattern="ATCTT" + _ATLASSIAN_REST,
+        sketch="ATCTT[A-Za-z0-9_=+/-]{10}",
         example="ATCTT3xFfGN0" + "Example1" * 8 + "=0123ABCD",
         source=_ATLASSIAN,
     ),
@@ -362,6 +384,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         issuer="atlassian",
         hints=("atstt",),
         pattern="ATSTT" + _ATLASSIAN_REST,
+        sketch="ATSTT[A-Za-z0-9_=+/-]{10}",
         example="ATSTT3xFfGF0" + "Example1" * 8 + "=0123ABCD",
         source="support.atlassian.com, service accounts; as observed",
     ),
@@ -395,7 +418,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         r"(?:\.[A-Za-z0-9_-]+){0,2}",
         example="eyJhbGciOiJub25lIn0.eyJleGFtcGxlIjoxfQ.ZXhhbXBsZS1leGFtcGxl",
         source="RFC 7519 section 3, RFC 7516 section 3.1",
-        sketch=r"(?:[^A-Za-z0-9_-]|\\[nrt])eyJ[A-Za-z0-9_-]{6}",
+        sketch=r"(?:[^A-Za-z0-9_-]|\\[nrt])eyJ[A-Za-z0-9_-]{6}[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.",
     ),
     Shape(
         name="a private key",

@@ -24,6 +24,8 @@ _BEHIND: Final = 768
 _LINE: Final = 1024
 _CLOSE: Final = 64
 _FEW: Final = 64
+_DENSE: Final = 8
+_FURTHEST: Final = 1 << 15
 _WORD: Final = "A-Za-z0-9+/_-"
 _TEXT_IN_BASE64: Final = (
     f"[^{_WORD}](?:[I-Za-f][C-HS-Xi-nyz0-3][ABEFIJMNQRUVYZcdghklopstwx014589][{_WORD}]){{3}}"
@@ -97,15 +99,22 @@ class Sieve:
 
     def _places(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Yield a stretch around each place; those within the last one are passed over."""
-        at = seen = 0
+        at = looked = vain = right = ahead = 0
         while (match := self._pattern.search(data, at)) is not None:
             start, last = match.span()
-            if reach := self._wanted(data, start, last, seen):
-                left, end = _in_lines(data, start - max(_BEFORE, self._around), last + reach)
-                yield left, end
-                at = max(last, end - _CLOSE)
+            new = last > looked - _BEFORE and _looks().match(data, start) is not None
+            reach = self._wanted(data, start, last, new=new)
+            # Where one is by the other it takes less to look closely at all, and further each time.
+            if reach or vain >= _DENSE:
+                left = start - max(_BEFORE, self._around)
+                ahead = min(_FURTHEST, 2 * ahead + _BEHIND) if left <= right else 0
+                left, right = _in_lines(data, left, last + max(reach, ahead))
+                yield left, right
+                at = max(last, right - _CLOSE)
+                vain = 0
             else:
-                seen = max(seen, start + _BEHIND - _BEFORE)
+                vain = 0 if new else vain + 1
+                looked = max(start + _BEHIND, last + _CLOSE) if new else looked
                 # What begins within what was none may be one.
                 at = max(start + 1, last - _CLOSE)
 
@@ -115,20 +124,19 @@ class Sieve:
             for at in self._index.places(data):
                 yield _in_lines(data, at - self._around, at + self._around)
 
-    def _wanted(self, data: bytes, start: int, last: int, seen: int) -> int:
+    def _wanted(self, data: bytes, start: int, last: int, *, new: bool) -> int:
         """Return how far around a place to look; zero if it is none after all.
 
-        What only looks like a secret was looked at already if it begins before `seen`.
+        What only looks like a secret was looked at already unless it is `new`.
         """
         stretch = data[start:last]
         if self._index is not None and self._index.holds(stretch):
             return self._around
-        looks = _looks().match(stretch) is not None
-        if looks and start >= seen and (reach := _followed(data, start, last)):
+        if new and (reach := _followed(data, start, last)):
             return reach
         if _encoded().match(data, start):
             return _BEHIND if _is_text(data, start) else 0
-        return 0 if looks else _BEHIND
+        return 0 if _looks().match(stretch) else _BEHIND
 
 
 def _followed(data: bytes, start: int, last: int) -> int:
@@ -138,10 +146,9 @@ def _followed(data: bytes, start: int, last: int) -> int:
         return _KEY
     from guard.shapes import find  # noqa: PLC0415 - its patterns take time
 
-    # Of a web token the second dot may be far away.
-    behind = _KEY if b"eyJ" in stretch else _BEHIND
     begin = max(0, start - _CLOSE)
-    ends = [end for _, end, _ in find(data[begin : start + behind].decode("latin-1"))]
+    behind = max(start + _BEHIND, last + _CLOSE)
+    ends = [end for _, end, _ in find(data[begin:behind].decode("latin-1"))]
     return max(_CLOSE, begin + ends[-1] + _CLOSE - last) if ends else 0
 
 
@@ -213,15 +220,55 @@ def _common() -> Any:
     return pattern("|".join((*_sketches(), *_DISGUISED)))
 
 
+def may_hold(text: str, wanted: str) -> bool:
+    """Tell whether a text may hold what a pattern of RE2's is in."""
+    fast = _quick(wanted)
+    return fast is None or fast.search(text.encode("latin-1", "replace")) is not None
+
+
+def among(words: tuple[str, ...], text: str) -> list[int] | None:
+    """Return which lower-case words are in a text in any case; None if this cannot tell it fast."""
+    fast = _all_of(words)
+    try:
+        return None if fast is None else fast.Match(text.encode("latin-1")) or []
+    except UnicodeEncodeError:  # there may be a letter whose lower case is one of theirs
+        return None
+
+
+@cache
+def _quick(wanted: str) -> Any:
+    return pattern(wanted)
+
+
+@cache
+def _all_of(words: tuple[str, ...]) -> Any:
+    try:
+        import re2  # noqa: PLC0415 - only for large texts
+    except ImportError:
+        return None
+    options = _options(re2)
+    options.case_sensitive = False
+    options.literal = True
+    found = re2.Set.SearchSet(options)
+    for word in words:
+        found.Add(word.encode("latin-1"))
+    found.Compile()
+    return found
+
+
 def pattern(wanted: str) -> Any:
     """Return a pattern for bytes; None where there is no RE2."""
     try:
         import re2  # noqa: PLC0415 - only for large texts
     except ImportError:
         return None
+    return re2.compile(wanted.encode("latin-1"), _options(re2))
+
+
+def _options(re2: Any) -> Any:
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.max_mem = _MOST_MEMORY
     options.never_capture = True
     options.log_errors = False
-    return re2.compile(wanted.encode("latin-1"), options)
+    return options

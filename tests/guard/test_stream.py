@@ -306,3 +306,12 @@ def test_the_sieve_is_made_once_for_what_is_known() -> None:
     before = scrubber.sieve()
     scrubber.learn(json.dumps(["another value"]), "k")
     assert scrubber.sieve() is not before
+
+
+@pytest.mark.parametrize("filler", ["api_key = required; x\n", "token=none\n", "eyJ0aGlz. "])
+@pytest.mark.parametrize("secret", ["password=hunter2xyz9", "ATATT3xFfGF0" + "Example1" * 8])
+def test_behind_many_that_only_look_like_one_a_secret_is_seen(filler: str, secret: str) -> None:
+    text = f"{filler * 4000}{secret}\n{filler * 1000}"
+    shown = Scrubber().text(text)
+    assert secret not in shown
+    assert shown.count("‹") == 1
