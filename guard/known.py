@@ -135,8 +135,9 @@ class Index:
         hits = self._hits(skeleton(text))
         if hits:
             letters = [at for at, character in enumerate(text) if character in _LETTERS]
+            written = cache(_written)  # for as long as this takes
             for at, entry in hits:
-                span = _compared(entry, text, letters[at])
+                span = _compared(entry, written(entry), text, letters[at])
                 if span is not None:
                     yield Found(*reading.source(*span), entry.value)
 
@@ -267,12 +268,19 @@ def _letters(text: str) -> Iterator[int]:
     return (at for at, character in enumerate(text) if character in _LETTERS)
 
 
-def _compared(entry: _Entry, text: str, at: int) -> tuple[int, int] | None:
+def _written(entry: _Entry) -> tuple[str, int, int]:
+    """Return how an entry's value is written, where its stretch is in it, and how much will do."""
+    wanted = entry.encoding.encode(entry.value)
+    middle = next(place for nth, place in enumerate(_letters(wanted)) if nth == entry.at)
+    return wanted, middle, len(entry.encoding.beginning(entry.value))
+
+
+def _compared(
+    entry: _Entry, written: tuple[str, int, int], text: str, at: int
+) -> tuple[int, int] | None:
     """Return where an entry's value stands in `text` that has its stretch at `at`, if it does."""
     encoding = entry.encoding
-    wanted = encoding.encode(entry.value)
-    middle = next(place for nth, place in enumerate(_letters(wanted)) if nth == entry.at)
-    least = len(encoding.beginning(entry.value))
+    wanted, middle, least = written
     spellings = [wanted]
     if encoding.offset < 0 and not encoding.any_case and len(wanted) >= WHOLE:
         spellings += [wanted.lower(), wanted.upper()]
@@ -291,9 +299,11 @@ def _aligned(
         return at - middle, at - middle + len(wanted)
     # In a long value any sign is noise.
     noise = _noise() if len(skeleton(wanted)) < WHOLE else _sign()
-    ahead, end = _follow(wanted[middle:], text, at, encoding, noise)
     behind, start = _follow(wanted[:middle][::-1], text, at - 1, encoding, noise, step=-1)
-    if behind < middle or middle + ahead < least:
+    if behind < middle:
+        return None
+    ahead, end = _follow(wanted[middle:], text, at, encoding, noise)
+    if middle + ahead < least:
         return None
     start += 1
     if middle + ahead < len(wanted):

@@ -27,6 +27,7 @@ _ODD: Final = bytes(each not in _PRINTABLE for each in range(256))
 _ANSI: Final = r"\x1b(?:\[[0-9;:?]{0,32}[ -/]?[@-~]|\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)|[@-Z\\-_])"
 _ESCAPE: Final = (
     r"(?P<row>(?:%[0-9A-Fa-f]{2}){2,}+|(?:\\x[0-9A-Fa-f]{2}){2,}+|(?:\\u00[0-9A-Fa-f]{2}){2,}+)"
+    r"|(?P<octals>(?:\\[0-3][0-7]{2}){2,}+)"
     r"|(?:%|\\+x)(?P<byte>[0-9A-Fa-f]{2})"
     r"|\\+[uU]\{?(?:0000)?(?P<unit>[0-9A-Fa-f]{4})\}?"
     r"|\\+(?P<octal>[0-3][0-7]{2})"
@@ -182,6 +183,8 @@ def _characters(escape: re.Match[str]) -> str:
             for lead in ("%", "\\x", "\\u00", "="):
                 digits = digits.replace(lead, "")
             return bytes.fromhex(digits).decode("latin-1")
+        case "octals":
+            return "".join([chr(int(each, 8)) for each in digits[1:].split("\\")])
         case "name":
             return _ENTITIES[digits]
         case "control":

@@ -49,8 +49,19 @@ HOSTILE = {
     "logins in addresses": b"://a:b@",
     "base64 of base64 of text": base64.b64encode(base64.b64encode(b"ordinary words, ")),
     "bytes in hexadecimal": b"41 42 43 44 ",
+    "bytes in decimals": b"65 66 67 68 ",
+    "octal escapes": b"\\101\\102",
+    "percent-encoded words": b"%77%6f%72%64%20",
+    "quoted-printable": b"=41=42=43",
+    "colours": b"a\x1b[31mb\x1b[0m",
+    "words in base64": base64.b64encode(b"ordinary words and more of them here") + b" ",
+    "words in base32": base64.b32encode(b"ordinary words!") + b" ",
+    "the beginnings of API tokens": b"ATATT ",
+    "what only looks like API tokens": b"ATATTabcdefghijkl ",
 }
 """Repeated without end."""
+LONG_ENOUGH = b"ordinary words %41%42 QUJDREVGR0g=\n" * 9000
+"""After this all patterns are made."""
 
 
 def secrets(rng: random.Random) -> list[str]:
@@ -159,10 +170,13 @@ def library(folder: Path) -> tuple[float, float]:
     return speeds[0], statistics.median(speeds[1:])
 
 
-def hostile(text: bytes) -> float:
-    """Return megabytes a second for a text that is made to cost."""
-    data = text * ((1 << 17) // len(text))
-    return _speed(Scrubber(), data)
+def hostile(text: bytes, size: int = 1 << 19) -> float:
+    """Return megabytes a second for a text that is made to cost; 20 secrets are known."""
+    scrubber = Scrubber()
+    for value in secrets(random.Random(7)):  # noqa: S311 - as above
+        scrubber.learn(value, "access-token")
+    _speed(scrubber, LONG_ENOUGH)
+    return _speed(scrubber, text * (size // len(text)))
 
 
 def _speed(scrubber: Scrubber, data: bytes) -> float:
