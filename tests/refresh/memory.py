@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,39 @@ class Killed(BaseException):
     """The process that did this does not exist any more."""
 
 
+class Freed:
+    """Tells tasks that something is free, whichever thread's event loop they run in."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_set = False
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def wait(self) -> None:
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with self._lock:
+            if self._is_set:
+                return
+            self._waiting.append(told)
+        await told
+
+    def set(self) -> None:
+        here = asyncio.get_running_loop()
+        with self._lock:
+            self._is_set = True
+        for told in self._waiting:
+            if told.get_loop() is here:
+                _tell(told)
+            else:
+                with contextlib.suppress(RuntimeError):  # that loop has ended
+                    told.get_loop().call_soon_threadsafe(_tell, told)
+
+
+def _tell(told: asyncio.Future[None]) -> None:
+    if not told.done():
+        told.set_result(None)
+
+
 @dataclass
 class Life:
     """Whether a made-up process is alive, and what it waits for."""
@@ -37,7 +71,7 @@ class Life:
         if not self.alive:
             raise Killed
 
-    async def wait(self, event: asyncio.Event) -> None:
+    async def wait(self, event: asyncio.Event | Freed) -> None:
         """Wait for an event of the outside world, or to be killed."""
         killed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         happens: asyncio.Future[Any] = asyncio.ensure_future(event.wait())
@@ -72,7 +106,7 @@ class Disk:
     saved: set[str] = field(default_factory=set)
     failures: int = 0
     generation: int = 0
-    leased: dict[str, asyncio.Event] = field(default_factory=dict)
+    leased: dict[str, Freed] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -144,11 +178,12 @@ class MemoryStore:
     async def _lease(self, profile: str) -> AsyncIterator[None]:
         await self._step()
         with anyio.move_on_after(self._lease_seconds) as patience:
-            while profile in self._disk.leased:
-                await self._life.wait(self._disk.leased[profile])
+            let_go = Freed()
+            # One call for looking and taking, for threads take turns between two.
+            while (taken := self._disk.leased.setdefault(profile, let_go)) is not let_go:
+                await self._life.wait(taken)
         if patience.cancelled_caught:
             raise Busy("the profile", None, self._lease_seconds)
-        let_go = self._disk.leased[profile] = asyncio.Event()
         try:
             yield
         finally:
