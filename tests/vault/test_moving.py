@@ -179,7 +179,7 @@ async def test_who_has_the_old_key_in_memory_reads_and_writes_on(tmp_path: Path)
 async def test_a_renewal_that_is_under_way_is_waited_for(tmp_path: Path) -> None:
     """It runs where the new place is out of reach, perhaps, and could not save what it gets."""
     await filled(tmp_path)
-    hurried = movable_store(tmp_path, custody_of(Ear()), lock_seconds=0.05)
+    hurried = movable_store(tmp_path, custody_of(Ear()), lock_seconds=0.5)
     before = conf(tmp_path).read_bytes()
     async with of_test(tmp_path).lease("beside"):
         with pytest.raises(Busy, match="the profile 'beside'"):

@@ -642,7 +642,7 @@ async def test_the_reason_for_a_key_file_stands_in_the_header(tmp_path: Path) ->
 async def test_a_save_that_failed_needs_no_second_key(store: SealedStore, tmp_path: Path) -> None:
     (tmp_path / "state").mkdir(mode=0o700)
     lock = ProcessLock(state_dir=tmp_path / "state", name="auth", what="it", seconds=5)
-    impatient = store_at(tmp_path, lock_seconds=0.0)
+    impatient = store_at(tmp_path, lock_seconds=0.5)
     async with lock.held():
         for _ in range(2):
             with pytest.raises(Busy, match=f"process {os.getpid()} has held the credential store"):
