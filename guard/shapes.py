@@ -543,7 +543,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         hints=("npm_",),
         pattern=r"(?<![A-Za-z0-9])npm_[A-Za-z0-9]{30,}",
         example="npm_" + "Example1" * 4 + "abcd",
-        source="docs.npmjs.com, access tokens",
+        source="npm Docs, about access tokens",
         sketch="npm_[A-Za-z0-9]{16}",
     ),
     Shape(
