@@ -81,12 +81,6 @@ def test_a_token_of_any_length_without_a_prefix_may_be_one() -> None:
     assert bitbucket.fault_of(BITBUCKET * 4) is None
 
 
-@pytest.mark.parametrize("value", ["alice", "alice@", "@x", "a b@x.org", "a@b@c", "a:b@x.org", ""])
-def test_what_is_no_address_is_told(value: str) -> None:
-    assert bitbucket.email_fault(value) == "it is not an e-mail address"
-    assert bitbucket.email_fault("alice+work@example.com") is None
-
-
 # What Bitbucket says of it
 
 

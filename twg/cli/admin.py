@@ -40,8 +40,9 @@ async def login(wiring: Wiring, *, email: str | None, org: str | None, sandbox: 
     is kept already stays until the new one has proven good.
     """
     from twg.products import admin as product  # noqa: PLC0415 - httpx only where it is used
+    from twg.products.answers import email_fault  # noqa: PLC0415 - likewise
 
-    email = await _given_or_asked(wiring, email, "--email", "account e-mail", product.email_fault)
+    email = await _given_or_asked(wiring, email, "--email", "account e-mail", email_fault)
     org = await _given_or_asked(wiring, org, "--org", "organization ID", product.org_fault)
     await _start_afresh_if_it_does_not_open(wiring, org)
     await wiring.admin_store.prove_replaceable()

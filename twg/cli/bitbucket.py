@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from twg.cli import sandbox_provider
 from twg.errors import AuthRequired, TokenRefused
 from twg.products import atlassian, bitbucket
+from twg.products.answers import email_fault
 
 if TYPE_CHECKING:
     from guard.secret import Secret
@@ -116,7 +117,7 @@ def _why(scope: str) -> str:
 
 async def _ask_email(wiring: Wiring, known: str | None) -> str:
     return await wiring.questions.ask(
-        "e-mail address of the account it belongs to", default=known, check=bitbucket.email_fault
+        "e-mail address of the account it belongs to", default=known, check=email_fault
     )
 
 

@@ -11,17 +11,19 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
-from twg.errors import (
-    AdminKeyExpired,
-    AdminKeyRefused,
-    ProtocolError,
-    Unavailable,
-    UsageError,
-)
+from twg.errors import AdminKeyExpired, AdminKeyRefused, ProtocolError, UsageError
 from twg.http import BadBody, origin
 from twg.products import atlassian
+from twg.products.answers import (
+    FORBIDDEN,
+    NOT_FOUND,
+    OK,
+    UNAUTHORIZED,
+    check_available,
+    host_of,
+    words_in,
+)
 from twg.vault import AdminKey
 
 if TYPE_CHECKING:
@@ -38,14 +40,6 @@ LOOKS: Final = frozenset({"atlassian-access-token"})
 
 _PREFIX: Final = "/admin"
 _ORG: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
-_EMAIL: Final = re.compile(r"[^@\s:]{1,128}@[^@\s:]{1,128}")
-
-_OK: Final = 200
-_UNAUTHORIZED: Final = 401
-_FORBIDDEN: Final = 403
-_NOT_FOUND: Final = 404
-_TOO_MANY_REQUESTS: Final = 429
-_SERVER_ERROR: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +75,6 @@ def org_fault(value: str) -> str | None:
     return "it is no organization ID: those have letters, digits and dashes"
 
 
-def email_fault(value: str) -> str | None:
-    """Return why a line is no e-mail address, or None if it is one."""
-    return None if _EMAIL.fullmatch(value) else "it is not an e-mail address"
-
-
 async def checked(
     http: Http, place: Place, *, org: str, email: str, key: Secret, now: float
 ) -> AdminKey:
@@ -110,21 +99,22 @@ async def checked(
         pinned=frozenset({origin(place.api_base)}),
         bearer=key,
     )
-    if answer.status != _OK:
+    check_available(answer)
+    if answer.status != OK:
         raise _refusal(answer, place, org)
     document = _document(answer)
     data = _mapping(document.get("data"))
     told = str(data.get("id"))
     if told.lower() != org.lower():
         raise ProtocolError(
-            f"{_host(answer)} does not tell of the organization that was asked for",
+            f"{host_of(answer)} does not tell of the organization that was asked for",
             "Try again. If it goes on, see https://status.atlassian.com.",
         )
     meta = _mapping(_mapping(document.get("meta")).get("apiKey"))
     return AdminKey(
         org=told,
         key=key,
-        name=_text(_mapping(data.get("attributes")).get("name")),
+        name=words_in(_mapping(data.get("attributes")).get("name")),
         email=email,
         api_base=place.api_base,
         saved_at=now,
@@ -173,37 +163,33 @@ async def get(http: Http, key: AdminKey, url: str, **limits: Any) -> Response:
         NetworkError: No answer.
     """
     answer = await http.request("GET", url, pinned=key.hosts, bearer=key.key, **limits)
-    if answer.status == _UNAUTHORIZED:
+    if answer.status == UNAUTHORIZED:
         raise AdminKeyExpired(
             key.org,
-            f"{_host(answer)} does not accept the Admin API key of the organization {key.org}: it "
-            "has expired, was revoked, or this API takes no such key",
+            f"{host_of(answer)} does not accept the Admin API key of the organization {key.org}: "
+            "it has expired, was revoked, or this API takes no such key",
             f"Make another at {place_of(key.api_base).keys_page}, then run "
             f"`twg admin auth login --org {key.org}` in a terminal.",
         )
     return answer
 
 
-def _refusal(
-    answer: Response, place: Place, org: str
-) -> AdminKeyRefused | ProtocolError | Unavailable:
+def _refusal(answer: Response, place: Place, org: str) -> AdminKeyRefused | ProtocolError:
     """Return what an answer to the check means that is not the organization."""
-    host, status = _host(answer), answer.status
-    if status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR:
-        return Unavailable(host, f"it answered HTTP {status}", status=status)
-    if status == _UNAUTHORIZED:
+    host, status = host_of(answer), answer.status
+    if status == UNAUTHORIZED:
         return AdminKeyRefused(
             org,
             f"{host} does not accept this key: it is unknown, has expired or was revoked",
             f"Copy it again, or make another at {place.keys_page}.",
         )
-    if status == _FORBIDDEN:
+    if status == FORBIDDEN:
         return AdminKeyRefused(
             org,
             f"{host} accepts this key, but it may not read the organization {org}",
             f"Make one at {place.keys_page} without scopes, or with the scopes to read it.",
         )
-    if status == _NOT_FOUND:
+    if status == NOT_FOUND:
         return AdminKeyRefused(
             org,
             f"{host} accepts this key, but not for the organization {org}: it was made for "
@@ -227,19 +213,9 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _text(value: Any) -> str | None:
-    # Shown on terminals: what could steer one goes, direction marks included.
-    text = "".join(filter(str.isprintable, value)) if isinstance(value, str) else ""
-    return text or None
-
-
 def _moment(value: Any) -> float | None:
     try:
         when = datetime.fromisoformat(value)
         return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def _host(answer: Response) -> str:
-    return urlsplit(answer.url).netloc

@@ -7,8 +7,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
-from twg.errors import AuthRequired, ConfigError, ProtocolError, Unavailable, UsageError
+from twg.errors import AuthRequired, ConfigError, ProtocolError, UsageError
 from twg.http import BadBody, origin
+from twg.products.answers import (
+    FORBIDDEN,
+    NOT_FOUND,
+    OK,
+    UNAUTHORIZED,
+    check_available,
+    host_of,
+    words_in,
+)
 from twg.vault import Account, Site
 
 if TYPE_CHECKING:
@@ -34,12 +43,6 @@ _MORE_SCOPES: Final = (
     "`twg login --force`."
 )
 _USUAL_IDLE_DAYS: Final = 30.0
-_OK: Final = 200
-_UNAUTHORIZED: Final = 401
-_FORBIDDEN: Final = 403
-_NOT_FOUND: Final = 404
-_TOO_MANY_REQUESTS: Final = 429
-_SERVER_ERROR: Final = 500
 _MOST_DECODINGS: Final = 8
 
 
@@ -80,7 +83,7 @@ async def account_of(http: Http, provider: Provider, access: Secret) -> Account 
         url = f"{provider.api_base}/me"
     answer = await http.request("GET", url, pinned=provider.hosts, bearer=access)
     # A token for one resource (RFC 8707) need not be good for the userinfo endpoint.
-    if answer.status == _UNAUTHORIZED and provider.resource is None:
+    if answer.status == UNAUTHORIZED and provider.resource is None:
         raise _not_accepted(answer)
     found = _json(answer)
     if not isinstance(found, dict):
@@ -112,11 +115,11 @@ async def sites_of(http: Http, provider: Provider, access: Secret) -> tuple[Site
     found = _json(answer)
     if found is None and not is_atlassian(provider.issuer):
         return ()
-    if answer.status == _UNAUTHORIZED:
+    if answer.status == UNAUTHORIZED:
         raise _not_accepted(answer)
     if not isinstance(found, list):
         raise ProtocolError(
-            f"{_host(answer)} was asked for the sites of this sign-in and gave no list "
+            f"{host_of(answer)} was asked for the sites of this sign-in and gave no list "
             f"(HTTP {answer.status})",
             "Sign in again. If it goes on, see https://status.atlassian.com.",
         )
@@ -165,7 +168,7 @@ def misses_sites(credential: Credential) -> bool:
 
 def lacks_scope(answer: Response) -> bool:
     """Tell whether the gateway refuses a sound token for its scopes; a new one has no others."""
-    if answer.status not in {_UNAUTHORIZED, _FORBIDDEN}:
+    if answer.status not in {UNAUTHORIZED, FORBIDDEN}:
         return False
     try:
         found = answer.json()
@@ -187,7 +190,7 @@ def why_refused(
         answer: What came.
     """
     called = _site_called(credential, site)
-    refused = answer.status in {_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND}
+    refused = answer.status in {UNAUTHORIZED, FORBIDDEN, NOT_FOUND}
     if service in _NAMES and called and refused and not _has(called, service):
         others = [one.host for one in credential.sites if _has(one, service)]
         return (
@@ -282,15 +285,13 @@ def _decodings(path: str) -> list[str]:
 
 
 def _not_accepted(answer: Response) -> ProtocolError:
-    return ProtocolError(f"{_host(answer)} does not accept the token that was just issued")
+    return ProtocolError(f"{host_of(answer)} does not accept the token that was just issued")
 
 
 def _json(answer: Response) -> Any:
     """Return the answer's JSON; None for anything but a successful one."""
-    if answer.status >= _SERVER_ERROR or answer.status == _TOO_MANY_REQUESTS:
-        words = f"it answered HTTP {answer.status}"
-        raise Unavailable(_host(answer), words, status=answer.status)
-    if answer.status != _OK:
+    check_available(answer)
+    if answer.status != OK:
         return None
     try:
         return answer.json()
@@ -298,18 +299,9 @@ def _json(answer: Response) -> Any:
         return None
 
 
-def _host(answer: Response) -> str:
-    return urlsplit(answer.url).netloc
-
-
 def _text(found: Mapping[str, Any], *names: str) -> str | None:
-    for name in names:
-        # They are shown on terminals: what could steer one goes, direction marks included.
-        value = found.get(name)
-        text = "".join(filter(str.isprintable, value)) if isinstance(value, str) else ""
-        if text:
-            return text
-    return None
+    """Return the first of these that says anything."""
+    return next(filter(None, (words_in(found.get(name)) for name in names)), None)
 
 
 def _site(entry: Any) -> Site | None:

@@ -6,16 +6,23 @@ goes with their account's e-mail address (support.atlassian.com, "Using API toke
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from guard import shapes
-from twg.errors import NetworkError, ProtocolError, TokenRefused, Unavailable, UsageError
+from twg.errors import NetworkError, ProtocolError, TokenRefused, UsageError
 from twg.http import BadBody, origin
 from twg.products import atlassian
+from twg.products.answers import (
+    FORBIDDEN,
+    GONE,
+    OK,
+    UNAUTHORIZED,
+    check_available,
+    host_of,
+    words_in,
+)
 from twg.vault import BitbucketToken
 
 if TYPE_CHECKING:
@@ -48,7 +55,6 @@ GIT_USER: Final = "x-bitbucket-api-token-auth"
 _VERSION: Final = "/2.0"
 _PRODUCTS: Final = ("bitbucket", "jira-software.ondemand", "confluence.ondemand")
 _DISCOVERY_SECONDS: Final = 10.0
-_EMAIL: Final = re.compile(r"[^@\s:]{1,128}@[^@\s:]{1,128}")
 _OTHER_KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "atlassian-access-token": "it looks like an access token of a workspace, project or "
@@ -57,13 +63,6 @@ _OTHER_KINDS: Final[Mapping[str, str]] = MappingProxyType(
         "2026-06-09; wanted is an API token with scopes",
     }
 )
-
-_OK: Final = 200
-_UNAUTHORIZED: Final = 401
-_FORBIDDEN: Final = 403
-_GONE: Final = 410
-_TOO_MANY_REQUESTS: Final = 429
-_SERVER_ERROR: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +111,6 @@ def fault_of(value: str) -> str | None:
     return _OTHER_KINDS.get(shape.kind, f"it looks like {shape.name}")
 
 
-def email_fault(value: str) -> str | None:
-    """Return why a line is no e-mail address to sign in with, or None if it is one."""
-    return None if _EMAIL.fullmatch(value) else "it is not an e-mail address"
-
-
 async def has_bitbucket(http: Http, credential: Credential) -> bool | None:
     """Ask Atlassian whether the account of a sign-in has Bitbucket.
 
@@ -135,7 +129,7 @@ async def has_bitbucket(http: Http, credential: Credential) -> bool | None:
             json={"productIds": list(_PRODUCTS), "permissionIds": []},
             deadline=_DISCOVERY_SECONDS,
         )
-        listed = answer.json()["data"]["products"] if answer.status == _OK else []
+        listed = answer.json()["data"]["products"] if answer.status == OK else []
         products = [str(one["productId"]) for one in listed]
     except (NetworkError, ProtocolError, BadBody, LookupError, TypeError):
         return None
@@ -164,15 +158,16 @@ async def checked(
         profile=profile, token=token, email=email, api_base=place.api_base, saved_at=now
     )
     answer = await get(http, candidate, url_for(candidate, "/user"))
-    if answer.status != _OK:
+    check_available(answer)
+    if answer.status != OK:
         raise _refusal(answer)
     user = _document(answer)
     return BitbucketToken(
         profile=profile,
         token=token,
         email=email,
-        account_id=_text(user.get("account_id")),
-        name=_text(user.get("display_name")),
+        account_id=words_in(user.get("account_id")),
+        name=words_in(user.get("display_name")),
         scopes=_scopes(answer),
         api_base=place.api_base,
         saved_at=now,
@@ -230,18 +225,16 @@ def lacking(scopes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(scope for scope in COMMON_SCOPES if scope not in scopes)
 
 
-def _refusal(answer: Response) -> TokenRefused | ProtocolError | Unavailable:
+def _refusal(answer: Response) -> TokenRefused | ProtocolError:
     """Return what an answer to the check means that is not the account."""
-    host, status = urlsplit(answer.url).netloc, answer.status
-    if status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR:
-        return Unavailable(host, f"it answered HTTP {status}", status=status)
+    host, status = host_of(answer), answer.status
     if answer.headers.get("x-credential-type", "").endswith("access_token"):
         return TokenRefused(
             host,
             "it belongs to a workspace, project or repository, not to an account",
             "Make an API token of your account instead, with scopes.",
         )
-    if status == _UNAUTHORIZED:
+    if status == UNAUTHORIZED:
         # Bitbucket's answer is one and the same for all of these.
         return TokenRefused(
             host,
@@ -249,7 +242,7 @@ def _refusal(answer: Response) -> TokenRefused | ProtocolError | Unavailable:
             "Copy it again and see that the e-mail address is its account's, or make another one "
             "by “Create API token with scopes”, for Bitbucket.",
         )
-    if status in {_FORBIDDEN, _GONE}:
+    if status in {FORBIDDEN, GONE}:
         return _without_right(answer, host)
     return ProtocolError(
         f"{host} was asked whom the token stands for and answered HTTP {status}",
@@ -277,14 +270,14 @@ def _granted(answer: Response) -> tuple[str, ...] | None:
     """Return the scopes that a token has by an answer that it lacks one; None if it says none."""
     try:
         detail = answer.json()["error"]["detail"]
-        return tuple(filter(None, map(_text, detail["granted"])))
+        return tuple(filter(None, map(words_in, detail["granted"])))
     except (BadBody, LookupError, TypeError):
         return _scopes(answer) or None
 
 
 def _scopes(answer: Response) -> tuple[str, ...]:
     told = answer.headers.get("x-oauth-scopes", "").split(",")
-    return tuple(sorted(filter(None, (_text(scope.strip()) for scope in told))))
+    return tuple(sorted(filter(None, (words_in(scope.strip()) for scope in told))))
 
 
 def _document(answer: Response) -> Mapping[str, Any]:
@@ -293,11 +286,5 @@ def _document(answer: Response) -> Mapping[str, Any]:
     except BadBody:
         found = None
     if not isinstance(found, dict):
-        raise ProtocolError(f"{urlsplit(answer.url).netloc} does not say whom the token stands for")
+        raise ProtocolError(f"{host_of(answer)} does not say whom the token stands for")
     return found
-
-
-def _text(value: Any) -> str | None:
-    # Shown on terminals: what could steer one goes, direction marks included.
-    text = "".join(filter(str.isprintable, value)) if isinstance(value, str) else ""
-    return text or None

@@ -1,0 +1,52 @@
+"""What the products' answers have in common, whichever service they come from."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from twg.errors import Unavailable
+
+if TYPE_CHECKING:
+    from twg.http import Response
+
+OK: Final = 200
+UNAUTHORIZED: Final = 401
+FORBIDDEN: Final = 403
+NOT_FOUND: Final = 404
+GONE: Final = 410
+
+_TOO_MANY_REQUESTS: Final = 429
+_SERVER_ERROR: Final = 500
+_EMAIL: Final = re.compile(r"[^@\s:]{1,128}@[^@\s:]{1,128}")
+
+
+def host_of(answer: Response) -> str:
+    """Return who answered."""
+    return urlsplit(answer.url).netloc
+
+
+def check_available(answer: Response) -> None:
+    """Refuse an answer that says nothing but that there will be one later.
+
+    Raises:
+        Unavailable: It does.
+    """
+    if answer.status == _TOO_MANY_REQUESTS or answer.status >= _SERVER_ERROR:
+        words = f"it answered HTTP {answer.status}"
+        raise Unavailable(host_of(answer), words, status=answer.status)
+
+
+def words_in(value: Any) -> str | None:
+    """Return what can be shown of a text; None for none.
+
+    It goes to terminals: what could steer one is left out, direction marks included.
+    """
+    text = "".join(filter(str.isprintable, value)) if isinstance(value, str) else ""
+    return text or None
+
+
+def email_fault(value: str) -> str | None:
+    """Return why a line is no e-mail address, or None if it is one."""
+    return None if _EMAIL.fullmatch(value) else "it is not an e-mail address"
