@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncclick as click
 
@@ -16,26 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from twg.cli.wiring import Wiring
-    from twg.vault import AdminHeader, Header, KeyLocation, KeyPlaceName
+    from twg.vault import AdminStore, KeyLocation, KeyPlaceName, SealedStore
     from twg.vault.moving import Moved
 
 _IN_WORDS: Final = {"keyring": "your system's key ring", "file": "a private file"}
-
-
-class Movable(Protocol):
-    """A store whose sealing key can be moved."""
-
-    async def summaries(self) -> Header | AdminHeader:
-        """Return the clear header."""
-
-    async def move_key(self, place: KeyPlaceName) -> Moved | None:
-        """Move the key; None if there is no file."""
-
-    async def settle_keys(self) -> tuple[KeyLocation, ...]:
-        """Destroy what a move that was cut short left; return what is left still."""
-
-    async def unsettled_keys(self) -> tuple[KeyLocation, ...]:
-        """Return the keys that a move is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +34,7 @@ class Kept:
     """
 
     path: Path
-    store: Movable
+    store: SealedStore | AdminStore
     key: KeyLocation
     unsettled: bool
 
@@ -76,7 +60,7 @@ async def storage(wiring: Wiring, *, place: KeyPlaceName | None) -> None:
     await _move(wiring, kept, place)
 
 
-def stores_of(wiring: Wiring) -> dict[Path, Movable]:
+def stores_of(wiring: Wiring) -> dict[Path, SealedStore | AdminStore]:
     """Return every store that has a sealing key, by its file."""
     settings = wiring.settings
     return {settings.auth_conf: wiring.store, settings.admin_conf: wiring.admin_store}
@@ -86,7 +70,7 @@ async def kept_in(wiring: Wiring) -> list[Kept]:
     """Return the sealed files that are there."""
     found = []
     for path, store in stores_of(wiring).items():
-        key = (await store.summaries()).key
+        key = await store.key_location()
         if key is not None:
             found.append(Kept(path, store, key, bool(await store.unsettled_keys())))
     return found

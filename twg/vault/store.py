@@ -11,63 +11,32 @@ from anyio import to_thread
 from guard.errors import GuardError
 from twg.errors import AuthRequired, TwgError
 from twg.vault.condition import examine
+from twg.vault.file_store import FileStore
 from twg.vault.header import Header
 from twg.vault.moving import unsettled
 from twg.vault.protocol import check_generation
-from twg.vault.sealed_file import SealedFile, at_the_edge
+from twg.vault.sealed_file import at_the_edge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
-    from pathlib import Path
 
-    from guard.custody import Custody
     from twg.vault.bitbucket import BitbucketToken
     from twg.vault.condition import Condition
     from twg.vault.credential import Credential, Provider
-    from twg.vault.header import KeyLocation, KeyPlaceName
-    from twg.vault.keys import KeyKeeper
+    from twg.vault.header import KeyPlaceName
     from twg.vault.moving import Moved
     from twg.vault.opened import Opened
 
 
-class SealedStore:
+class SealedStore(FileStore[Header]):
     """Credentials and providers, sealed in one file. Implements `CredentialStore`.
 
     Constructing it touches nothing; the file, its directory and its key are made by the first
     save.
-
-    Args:
-        path: The file, such as ``…/auth.conf``; its stem names keys and locks.
-        state_dir: Where locks, key files and the rollback mark are.
-        keys: Keeps the sealing key.
-        custody: Takes in secrets that are read; its audit record notes openings and writes.
-        lock_seconds: How long to wait for another process.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        state_dir: Path,
-        keys: KeyKeeper,
-        custody: Custody,
-        lock_seconds: float = 30.0,
-    ) -> None:
-        self._file = SealedFile(
-            path, state_dir=state_dir, keys=keys, custody=custody, lock_seconds=lock_seconds
-        )
-
-    async def summaries(self) -> Header:
-        """Return the clear header: no key is needed and no secret opened.
-
-        It is believed for display only; it is authenticated whenever the store is opened.
-
-        Raises:
-            StoreCorrupt: The file is damaged, or a newer twg wrote it.
-            ConfigError: Others have access to the file, or it is not one.
-        """
-        return await self._file.header(Header)
+    _kind = Header
 
     def peek(self, profile: str) -> Credential | None:
         """Return the profile's credential as it is known now; None if it must be read.
@@ -246,77 +215,25 @@ class SealedStore:
         """
         return self._lease(profile)
 
-    async def prove_replaceable(self) -> None:
-        """Show that a `save` would find room and permission now; nothing is changed.
-
-        Raises:
-            StoreUnwritable: It would not.
-            ConfigError: Others have access to the file, or it is not one.
-        """
-        await self._file.prove_replaceable()
-
-    async def key_location(self) -> KeyLocation | None:
-        """Return where the sealing key lives; None where there is no store yet.
-
-        Raises:
-            As `summaries`.
-        """
-        return (await self.summaries()).key
-
     async def move_key(self, place: KeyPlaceName) -> Moved | None:
-        """Make a new sealing key in `place`, seal the file anew with it, destroy the old key.
+        """Move the sealing key as `FileStore.move_key` does; renewals under way end first.
 
-        The new file is opened from the disk with its key read back before the old key goes. Killed
-        anywhere, the file opens, and the next call destroys the key that is not in use. Renewals
-        that are under way end first: where one runs, from cron perhaps, the new place may be out of
-        reach, and it could not save what it was sent.
+        Where one runs, from cron perhaps, the new place may be out of reach, and it could not save
+        what it was sent.
 
-        Returns:
-            What came of it; None if there is no file yet.
-
-        Raises:
-            ConfigError: That place cannot keep a key; nothing was changed.
-            And as `save`.
+        Returns, Raises:
+            As `FileStore.move_key`.
         """
         async with contextlib.AsyncExitStack() as leases:
             # In one order, whoever does this: so no two wait for each other.
             for profile in sorted((await self.summaries()).profiles):
                 await leases.enter_async_context(self.lease(profile))
-            return await self._file.move_key(place)
-
-    async def settle_keys(self) -> tuple[KeyLocation, ...]:
-        """Destroy the keys that a move which was cut short left; return those that are left still.
-
-        Raises:
-            As `save`.
-        """
-        return await self._file.settle_keys()
-
-    async def unsettled_keys(self) -> tuple[KeyLocation, ...]:
-        """Return the keys that a move is about; there are none unless one was cut short.
-
-        Raises:
-            StoreCorrupt, ConfigError: What notes them was changed, or others have access to it.
-        """
-        return await self._file.unsettled_keys()
-
-    async def set_aside(self) -> Path | None:
-        """Put a store that does not open aside, so that a new sign-in can begin afresh.
-
-        Returns:
-            Where it is now; None if it opens, or there is none: nothing was done.
-
-        Raises:
-            StoreCorrupt: A newer twg wrote it, or its key may come back: it is left alone.
-            StoreUnwritable: It cannot be moved.
-            Busy: Another process has the store for too long.
-        """
-        return await self._file.set_aside()
+            return await super().move_key(place)
 
     async def describe(self) -> Condition:
         """Return what `twg doctor` tells of the store; never raises for what it finds."""
         condition = await to_thread.run_sync(examine, self._file.path, self._file.state_dir)
-        for check in (self._check_opens, self._check_writable, self._check_settled):
+        for check in (self.open, self._check_writable, self._check_settled):
             try:
                 await check()
             except TwgError as error:
@@ -327,9 +244,6 @@ class SealedStore:
         with contextlib.suppress(TwgError, GuardError):
             condition = condition.with_header(await self.summaries(), self._file.state_dir)
         return condition
-
-    async def _check_opens(self) -> None:
-        await self._file.read(lambda _opened: None, None)
 
     async def _check_writable(self) -> None:
         if await self._file.exists():
