@@ -110,7 +110,7 @@ def replace_private(path: Path, data: bytes) -> None:
     try:
         with _temporary_beside(path, data) as temporary:
             temporary.replace(path)
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
     except OSError as error:
         raise FileUnwritable(path, _words(error)) from error
 
@@ -129,7 +129,7 @@ def create_private(path: Path, data: bytes) -> bool:
                 os.link(temporary, path)
             except FileExistsError:
                 return False
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
     except OSError as error:
         raise FileUnwritable(path, _words(error)) from error
     return True
@@ -147,7 +147,7 @@ def prove_replaceable(path: Path, size: int) -> None:
         with _temporary_beside(path, bytes(size)) as temporary:
             # A directory that allows creation but no renaming exists (sticky, immutable): try it
             # too.
-            moved = _temporary_name(path)
+            moved = temporary_name(path)
             try:
                 temporary.replace(moved)
             finally:
@@ -164,7 +164,7 @@ def remove_private(path: Path) -> bool:
     """
     try:
         path.unlink()
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -184,7 +184,7 @@ def sweep_temporaries(directory: Path) -> int:
     found: list[Path] = []
     with contextlib.suppress(OSError):
         found += directory.iterdir()
-    return sum(_is_swept(each) for each in found if _TEMPORARY.fullmatch(each.name))
+    return sum(_is_swept(each) for each in found if temporary_of(each.name))
 
 
 @contextlib.contextmanager
@@ -224,7 +224,7 @@ def _status_of(path: Path, descriptor: int) -> os.stat_result:
 def _discard_other_name(path: Path, other: Path, status: os.stat_result) -> None:
     # Several may be at it: that another temporary file has just gone does not end the search.
     with contextlib.suppress(FileNotFoundError):
-        if _is_temporary_of(path, other) and os.path.samestat(other.lstat(), status):
+        if temporary_of(other.name) == path.name and os.path.samestat(other.lstat(), status):
             other.unlink()
 
 
@@ -270,7 +270,7 @@ def _new_beside(path: Path) -> tuple[Path, int]:
     """Create an empty file beside `path`, and lock it for `sweep_temporaries` to see."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _CLOSE_ON_EXEC
     while True:
-        temporary = _temporary_name(path)
+        temporary = temporary_name(path)
         descriptor = os.open(temporary, flags, FILE_MODE)
         if not _POSIX or (_try_lock(descriptor) is not False and temporary.exists()):
             return temporary, descriptor
@@ -305,13 +305,15 @@ def _is_swept(temporary: Path) -> bool:
     return False
 
 
-def _temporary_name(path: Path) -> Path:
+def temporary_name(path: Path) -> Path:
+    """Return a new name beside `path`, by which what is left of it is known."""
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
 
 
-def _is_temporary_of(path: Path, other: Path) -> bool:
-    found = _TEMPORARY.fullmatch(other.name)
-    return found is not None and found["of"] == path.name
+def temporary_of(name: str) -> str | None:
+    """Return the name of the file that one of this `name` is a temporary of; None if of none."""
+    found = _TEMPORARY.fullmatch(name)
+    return found and found["of"]
 
 
 def _discard(temporary: Path) -> None:
@@ -321,7 +323,8 @@ def _discard(temporary: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Have the names in a directory on the disk, where the system can."""
     if not _POSIX:
         return
     descriptor = os.open(path, os.O_RDONLY | _CLOSE_ON_EXEC)

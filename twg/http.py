@@ -280,7 +280,6 @@ class Http:
             BodyTooLarge: More than `limit` bytes.
         """
         target = origin(url)
-        transport = self._transport(target)
         if query:
             url += ("&" if "?" in url else "?") + urlencode(query)
         sent = httpx.Headers({**_HEADERS, "User-Agent": self._user_agent})
@@ -297,25 +296,12 @@ class Http:
             sent["Authorization"] = bearer_header(url, bearer, pinned)
         if basic is not None:
             sent["Authorization"] = _basic(secrets, *basic)
-        with _translated(urlsplit(url).netloc, deadline):
-            with anyio.fail_after(deadline):
-                request = httpx.Request(
-                    method, url, headers=sent, content=content, extensions=self._extensions
-                )
-                answer = await transport.handle_async_request(request)
-                try:
-                    body = await _bounded(answer, request.url.host, limit)
-                finally:
-                    await answer.aclose()
-            # Its query is left out: it may say what is nobody's business.
-            asked = f"{method} {url.partition('?')[0]}"
-            _LOG.info("answered", request=asked, status=answer.status_code)
-            return Response(
-                status=answer.status_code,
-                headers=_lowered(answer.headers),
-                body=body,
-                url=url,
-            )
+        with _translated(urlsplit(url).netloc, deadline), anyio.fail_after(deadline):
+            async with self._answered(method, url, sent, content) as answer:
+                body = await _bounded(answer, limit)
+        return Response(
+            status=answer.status_code, headers=_lowered(answer.headers), body=body, url=url
+        )
 
     @contextlib.asynccontextmanager
     async def exchange(
@@ -345,27 +331,40 @@ class Http:
             BodyTooLarge: It is compressed though that was not asked for.
         """
         target = origin(url)
-        transport = self._transport(target)
         sent = httpx.Headers({"Accept-Encoding": "identity", "User-Agent": self._user_agent})
         sent.update(headers)
         sent["Authorization"] = _basic(_Revealing(target, pinned), *basic)
         with _translated(urlsplit(url).netloc, math.inf):
-            request = httpx.Request(
-                method, url, headers=sent, content=content, extensions=self._extensions
-            )
-            answer = await transport.handle_async_request(request)
-            try:
-                _check_plain(answer, request.url.host)
+            async with self._answered(method, url, sent, content) as answer:
+                _check_plain(answer)
                 yield Stream(
                     status=answer.status_code,
                     headers=_lowered(answer.headers),
                     chunks=answer.aiter_raw(),
                 )
-            finally:
-                await answer.aclose()
-        _LOG.info(
-            "answered", request=f"{method} {url.partition('?')[0]}", status=answer.status_code
+
+    @contextlib.asynccontextmanager
+    async def _answered(
+        self,
+        method: str,
+        url: str,
+        headers: httpx.Headers,
+        content: str | AsyncIterable[bytes] | None,
+    ) -> AsyncIterator[httpx.Response]:
+        """Send a request; yield its answer, whose body is to be read in the block."""
+        transport = self._transport(origin(url))
+        request = httpx.Request(
+            method, url, headers=headers, content=content, extensions=self._extensions
         )
+        answer = await transport.handle_async_request(request)
+        try:
+            answer.request = request
+            yield answer
+        finally:
+            await answer.aclose()
+        # Its query is left out: it may say what is nobody's business.
+        asked = f"{method} {url.partition('?')[0]}"
+        _LOG.info("answered", request=asked, status=answer.status_code)
 
     def _transport(self, target: str) -> httpx.AsyncBaseTransport:
         scheme, _, host = target.partition("://")
@@ -432,18 +431,20 @@ def _lowered(headers: httpx.Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _check_plain(answer: httpx.Response, host: str) -> None:
+def _check_plain(answer: httpx.Response) -> None:
     encoding = answer.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
+        host = answer.request.url.host
         raise BodyTooLarge(f"{host} sent a compressed answer that was not asked for")
 
 
-async def _bounded(answer: httpx.Response, host: str, limit: int) -> bytes:
-    _check_plain(answer, host)
+async def _bounded(answer: httpx.Response, limit: int) -> bytes:
+    _check_plain(answer)
     body = bytearray()
     async for chunk in answer.aiter_raw():
         body += chunk
         if len(body) > limit:
+            host = answer.request.url.host
             raise BodyTooLarge(f"{host} sent an answer of more than {limit} bytes")
     return bytes(body)
 

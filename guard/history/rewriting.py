@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import secrets
 import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from guard.files import sync_directory, temporary_name, temporary_of
 from guard.history.quiet import Others, others_of
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ class Swapped:
         if others is Others.NOTHING or (others is Others.UNKNOWN and not mapped):
             _overwrite(self._aside)
         self._aside.unlink(missing_ok=True)
-        _sync_directory(self._target.parent)
+        sync_directory(self._target.parent)
 
     def _has_grown(self) -> bool:
         return os.fstat(self._descriptor).st_size > self._plan.end
@@ -146,7 +145,7 @@ def swapped(target: Path, descriptor: int, plan: Plan) -> Iterator[Swapped | Non
     Raises:
         OSError: The file system refuses; nothing has changed.
     """
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    aside = temporary_name(target)
     try:
         status = os.fstat(descriptor)
         _write_beside(aside, descriptor, status, plan)
@@ -162,7 +161,7 @@ def swapped(target: Path, descriptor: int, plan: Plan) -> Iterator[Swapped | Non
                 _exchange(aside, target)  # and one more meanwhile; the newest stays
             yield None
             return
-        _sync_directory(target.parent)
+        sync_directory(target.parent)
         yield Swapped(target, descriptor, aside, plan)
     finally:
         with contextlib.suppress(OSError):
@@ -209,10 +208,10 @@ def close_up(target: Path, descriptor: int, plan: Plan, more: Callable[[int, int
 
 def sweep(target: Path) -> None:
     """Destroy what a process that was killed in the middle has left beside `target`."""
-    left = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{12}}\.tmp")
     with contextlib.suppress(OSError):
         for other in target.parent.iterdir():
-            if left.fullmatch(other.name) and time.time() - other.lstat().st_ctime > _FORGOTTEN:
+            left = temporary_of(other.name) == target.name
+            if left and time.time() - other.lstat().st_ctime > _FORGOTTEN:
                 _overwrite(other)
                 other.unlink(missing_ok=True)
 
@@ -303,13 +302,3 @@ def _system_exchange(one: Path, other: Path) -> bool:
         return bool(getattr(ctypes.CDLL(None), name)(*arguments) == 0)
     except (AttributeError, OSError):  # a system library without it
         return False
-
-
-def _sync_directory(path: Path) -> None:
-    if not _POSIX:
-        return
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncclick as click
 
 from twg.cli import admin_keys
+from twg.cli.afresh import put_aside_if_it_does_not_open
 from twg.cli.command import Group, command
 from twg.cli.sign_ins import protection_in_words, why_no_keyring
-from twg.errors import AdminKeyRefused, AdminKeyRequired, StoreCorrupt, UsageError
+from twg.errors import AdminKeyRefused, AdminKeyRequired, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +45,7 @@ async def login(wiring: Wiring, *, email: str | None, org: str | None, sandbox: 
 
     email = await _given_or_asked(wiring, email, "--email", "account e-mail", email_fault)
     org = await _given_or_asked(wiring, org, "--org", "organization ID", product.org_fault)
-    await _start_afresh_if_it_does_not_open(wiring, org)
+    await put_aside_if_it_does_not_open(wiring, wiring.admin_store, org, "this key")
     await wiring.admin_store.prove_replaceable()
     key = await _entered(wiring, await _place(wiring, sandbox=sandbox), org=org, email=email)
     before = (await wiring.admin_store.summaries()).profiles.get(key.org)
@@ -134,16 +135,6 @@ async def _given_or_asked(
     return given
 
 
-async def _start_afresh_if_it_does_not_open(wiring: Wiring, org: str) -> None:
-    try:
-        await wiring.admin_store.read(org)
-    except StoreCorrupt as error:
-        moved = await wiring.admin_store.set_aside()
-        if moved is None:
-            raise
-        wiring.output.warn(f"{error}. It was put aside as {moved}; this key starts afresh")
-
-
 async def _place(wiring: Wiring, *, sandbox: bool) -> Place:
     from twg.products import admin as product  # noqa: PLC0415 - see login
 
@@ -151,10 +142,7 @@ async def _place(wiring: Wiring, *, sandbox: bool) -> Place:
         return product.ATLASSIANS
     from twg.cli import sandbox_provider  # noqa: PLC0415 - only for the sandbox
 
-    running, now = await sandbox_provider.started(wiring.settings.state_dir)
-    if now:
-        wiring.output.say(f"Started the sandbox at {running.url} (`twg sandbox stop` ends it).")
-    return product.place_of(running.url)
+    return product.place_of((await sandbox_provider.running_for(wiring)).url)
 
 
 async def _entered(wiring: Wiring, place: Place, *, org: str, email: str) -> AdminKey:

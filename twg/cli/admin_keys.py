@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from twg.cli.moments import duration, moment, stamp
-from twg.errors import AdminKeyRequired, ConfigError, PolicyDenied
+from twg.errors import AdminKeyRequired, ConfigError
 
 if TYPE_CHECKING:
     from twg.cli.wiring import Wiring
@@ -89,8 +89,7 @@ async def to_call_with(wiring: Wiring) -> AdminKey:
         ConfigError: Several are, and none is the active one.
     """
     if wiring.agent is not None:
-        wiring.audit.record("policy.denied", outcome="refused", reason="api admin")
-        raise PolicyDenied("agents may not use an organization's Admin API key")
+        raise wiring.denied("api admin", "agents may not use an organization's Admin API key")
     header = await wiring.admin_store.summaries()
     if header.active is None and header.profiles:
         raise ConfigError(

@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from guard.files import check_private_directory, read_private, remove_private
+from guard.files import check_private_directory, read_private, remove_private, temporary_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -115,9 +115,9 @@ def _is_own_directory(path: Path) -> bool:
 
 def _named(directory: Path, names: str) -> Iterator[Path]:
     # And what a writer that was killed has left of such a file.
-    pattern = re.compile(rf"(?:{names})|\.(?:{names})\.[0-9a-f]{{12}}\.tmp")
+    pattern = re.compile(names)
     for path in sorted(directory.iterdir()):
-        if pattern.fullmatch(path.name) and _is_own_file(path):
+        if pattern.fullmatch(temporary_of(path.name) or path.name) and _is_own_file(path):
             yield path
 
 

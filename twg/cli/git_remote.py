@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 import asyncclick as click
 
 from twg.cli.command import command
-from twg.errors import ConfigError, PolicyDenied
+from twg.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twg.cli.wiring import Wiring
+    from twg.errors import PolicyDenied
     from twg.git.bridge import Bridge
     from twg.git.repository import Call
     from twg.http import Http
@@ -69,8 +70,7 @@ async def _bridge(
     def refusal(call: Call) -> str | None:
         if wiring.agent is None or not call.writes:
             return None
-        error = PolicyDenied(f"an agent asked to push to {address}; it may fetch only")
-        wiring.audit.record("policy.denied", outcome="refused", reason="git push")
+        error = wiring.denied("git push", f"an agent asked to push to {address}; it may fetch only")
         denied(error)
         return str(error)
 

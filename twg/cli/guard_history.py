@@ -52,8 +52,7 @@ async def scrub_history(wiring: Wiring, *, yes: bool) -> None:
 
 async def _agreed(wiring: Wiring, entries: int) -> bool:
     what = "this entry" if entries == 1 else f"these {entries} entries"
-    answer = await wiring.questions.ask(f"remove {what}? (y/n)", default="n")
-    return answer.lower() in {"y", "yes"}
+    return await wiring.questions.agrees(f"remove {what}? (y/n)")
 
 
 def _done(

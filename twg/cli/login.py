@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import asyncclick as click
 
 from twg.cli import provider_choice, sandbox_provider
+from twg.cli.afresh import put_aside_if_it_does_not_open
 from twg.cli.command import command
 from twg.cli.moments import duration
 from twg.cli.sign_ins import as_data, at_site, protection_in_words, why_no_keyring
-from twg.errors import AuthExpired, AuthRevoked, PartialFailure, StoreCorrupt, UsageError
+from twg.errors import AuthExpired, AuthRevoked, PartialFailure, UsageError
 
 if TYPE_CHECKING:
     from twg.auth.signin import Outcome
@@ -77,7 +78,7 @@ async def login(
         no_bitbucket=no_bitbucket,
     )
     async with wiring.http() as http:
-        await _start_afresh_if_it_does_not_open(wiring, wanted)
+        await put_aside_if_it_does_not_open(wiring, wiring.store, wanted.profile, "this sign-in")
         kept = None if force else await _still_good(wiring, http, wanted)
         if kept is not None:
             await _tell_kept(wiring, await _kept_at(wiring, kept, wanted.site))
@@ -123,16 +124,6 @@ def with_site_of(before: CredentialSummary | None, credential: Credential) -> Cr
     if before is None or before.site not in covered:
         return credential
     return replace(credential, site=before.site)
-
-
-async def _start_afresh_if_it_does_not_open(wiring: Wiring, wanted: Wanted) -> None:
-    try:
-        await wiring.store.read(wanted.profile)
-    except StoreCorrupt as error:
-        moved = await wiring.store.set_aside()
-        if moved is None:
-            raise
-        wiring.output.warn(f"{error}. It was put aside as {moved}; this sign-in starts afresh")
 
 
 async def _still_good(wiring: Wiring, http: Http, wanted: Wanted) -> Credential | None:

@@ -72,9 +72,7 @@ async def _first(wiring: Wiring, http: Http) -> Provider:
 
 
 async def _sandbox(wiring: Wiring, http: Http) -> Provider:
-    running, now = await sandbox_provider.started(wiring.settings.state_dir)
-    if now:
-        wiring.output.say(f"Started the sandbox at {running.url} (`twg sandbox stop` ends it).")
+    running = await sandbox_provider.running_for(wiring)
     return await sandbox_provider.provider_of(running, http, wiring.custody)
 
 

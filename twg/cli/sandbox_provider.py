@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from guard.custody import Custody
+    from twg.cli.wiring import Wiring
     from twg.http import Http
     from twg.sandbox import SandboxStatus
     from twg.vault import Provider
@@ -28,6 +29,18 @@ async def started(state_dir: Path) -> tuple[SandboxStatus, bool]:
     if running is not None:
         return running, False
     return await sandbox.start(state_dir), True
+
+
+async def running_for(wiring: Wiring) -> SandboxStatus:
+    """Return the running sandbox; one that had to be started for that is told of.
+
+    Raises:
+        SandboxError: It does not start.
+    """
+    running, now = await started(wiring.settings.state_dir)
+    if now:
+        wiring.output.say(f"Started the sandbox at {running.url} (`twg sandbox stop` ends it).")
+    return running
 
 
 async def provider_of(running: SandboxStatus, http: Http, custody: Custody) -> Provider:

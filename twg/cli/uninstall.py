@@ -118,8 +118,7 @@ async def _plan(wiring: Wiring) -> Plan:
 async def _agreed(wiring: Wiring, plan: Plan) -> bool:
     for line in _foretold(wiring, plan, asking=True):
         wiring.output.say(line)
-    answer = await wiring.questions.ask("remove all this, y or n", default="n")
-    return answer.lower() in {"y", "yes"}
+    return await wiring.questions.agrees("remove all this, y or n")
 
 
 async def _sign_out(wiring: Wiring, plan: Plan) -> dict[str, str]:

@@ -11,6 +11,7 @@ from guard import agents, intake, logs, process
 from guard.errors import GuardError, HumanRequired, SecretRefused, TerminalRequired
 from twg import settings as settings_module
 from twg.cli.output import Output
+from twg.errors import PolicyDenied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -107,6 +108,16 @@ class Wiring:
         """
         if self.agent is not None:
             raise HumanRequired(self.agent.name, command)
+
+    def denied(self, what: str, words: str) -> PolicyDenied:
+        """Record that an agent was denied something, and return the error for it.
+
+        Args:
+            what: What it asked for, as the record names it.
+            words: Why it does not get it.
+        """
+        self.audit.record("policy.denied", outcome="refused", reason=what)
+        return PolicyDenied(words)
 
     def _guard_ways_in(self, *, takes_secret: bool) -> None:
         if takes_secret:
