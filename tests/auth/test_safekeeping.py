@@ -139,8 +139,7 @@ async def test_a_last_try_to_save_is_made_at_the_end(
 async def test_nobody_sends_the_spent_token_while_its_successor_is_in_memory_alone(
     tmp_path: Path,
     store: SealedStore,
-    http: Http,
-    custody: Custody,
+    managing: Callable[..., TokenManager],
     clock: Clock,
     saved: Credential,
     server: Server,
@@ -151,7 +150,7 @@ async def test_nobody_sends_the_spent_token_while_its_successor_is_in_memory_alo
     server.on(TOKEN, gate)
     clock.now = EXPIRED
     other = store_at(tmp_path, lock_seconds=0.0)
-    manager = TokenManager(store=full, http=http, custody=custody, clock=clock, uptime=clock.uptime)
+    manager = managing(store=full)
     async with manager, anyio.create_task_group() as tasks:
         tasks.start_soon(fill_while_sending, full, gate)
         kept = await manager.get("default")
@@ -193,8 +192,7 @@ class HesitantStore(FullStore):
 
 async def test_what_is_in_the_store_meanwhile_is_nobodys_newer_token(
     store: SealedStore,
-    http: Http,
-    custody: Custody,
+    managing: Callable[..., TokenManager],
     clock: Clock,
     saved: Credential,
     server: Server,
@@ -204,7 +202,7 @@ async def test_what_is_in_the_store_meanwhile_is_nobodys_newer_token(
     full, gate = HesitantStore(store), Gate(document(token_answer(1)))
     server.on(TOKEN, gate)
     clock.now = EXPIRED
-    manager = TokenManager(store=full, http=http, custody=custody, clock=clock, uptime=clock.uptime)
+    manager = managing(store=full)
     async with manager, anyio.create_task_group() as tasks:
         tasks.start_soon(fill_while_sending, full, gate)
         kept = await manager.get("default")
@@ -214,8 +212,7 @@ async def test_what_is_in_the_store_meanwhile_is_nobodys_newer_token(
 
 async def test_what_could_not_be_saved_is_tried_again_though_nobody_asks_for_it(
     store: SealedStore,
-    http: Http,
-    custody: Custody,
+    managing: Callable[..., TokenManager],
     clock: Clock,
     saved: Credential,
     server: Server,
@@ -225,7 +222,7 @@ async def test_what_could_not_be_saved_is_tried_again_though_nobody_asks_for_it(
     full, gate = FullStore(store), Gate(document(token_answer(1)))
     server.on(TOKEN, gate)
     clock.now = EXPIRED
-    manager = TokenManager(store=full, http=http, custody=custody, clock=clock, uptime=clock.uptime)
+    manager = managing(store=full)
     async with manager, anyio.create_task_group() as tasks:
         tasks.start_soon(fill_while_sending, full, gate)
         await manager.get("default")

@@ -12,15 +12,12 @@ import pytest
 
 from tests.rigs.pages import make_bitbucket_token_on_sandbox, sign_in_on_sandbox
 from tests.rigs.waiting import comes_true
-from tests.roads.traveller import traveller
-from tests.sandbox.running import running_sandbox
 from tests.sandbox.visiting import Visitor
 from tests.vault.samples import store_at
 from twg.products.bitbucket import COMMON_SCOPES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from tests.rigs.browser import Browser
     from tests.rigs.terminal import Terminal
@@ -33,17 +30,6 @@ ASKED = "Paste the Bitbucket API token"
 EMAIL_ASKED = re.compile(r"E-mail address of the account it belongs to.*: ?$")
 WORKSPACES = "ATCTT3xFfGN0" + "Example1" * 8 + "=0123ABCD"
 UNKNOWN = "ATATT3xFfGF0" + "Example1" * 8 + "=0123ABCD"
-
-
-@pytest.fixture
-async def sandbox(tmp_path: Path) -> AsyncIterator[SandboxHandle]:
-    async with running_sandbox(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def person(tmp_path: Path) -> Traveller:
-    return traveller(tmp_path)
 
 
 @asynccontextmanager

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.roads.traveller import traveller
 from tests.sandbox.running import running_sandbox
 
 if TYPE_CHECKING:
@@ -25,11 +24,6 @@ DOWN = "\x1b[B"
 async def sandbox(tmp_path: Path) -> AsyncIterator[SandboxHandle]:
     async with running_sandbox(tmp_path, auto_approve=True) as running:
         yield running
-
-
-@pytest.fixture
-def person(tmp_path: Path) -> Traveller:
-    return traveller(tmp_path)
 
 
 async def test_the_sandbox_is_a_key_press_away(person: Traveller, sandbox: SandboxHandle) -> None:

@@ -13,10 +13,9 @@ import pytest
 
 from tests.roads.test_bitbucket import enter, made, signs_in
 from tests.roads.traveller import traveller
-from tests.sandbox.running import running_sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tests.roads.traveller import Traveller
@@ -43,12 +42,6 @@ from twg.cli.main import git_remote
 git_remote()
 """
 """The helper, with a note of the most memory that any of its runs had; that of git is not in it."""
-
-
-@pytest.fixture
-async def sandbox(tmp_path: Path) -> AsyncIterator[SandboxHandle]:
-    async with running_sandbox(tmp_path) as running:
-        yield running
 
 
 class Committer:

@@ -14,11 +14,9 @@ from tests.rigs.pages import (
     cancel_on_oidc_provider,
     sign_in_on_oidc_provider,
 )
-from tests.roads.traveller import address_in, traveller
+from tests.roads.traveller import address_in
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.rigs.browser import Browser
     from tests.rigs.oidc_rig import OidcRig
     from tests.roads.traveller import Traveller
@@ -28,11 +26,6 @@ pytestmark = pytest.mark.slow
 OUT_OF_REACH = "http://127.0.0.1:6697/callback"
 """A redirect that no browser follows, for the port is another protocol's (IRC): as if the browser
 were on another machine, it ends on an error page of its own at that address."""
-
-
-@pytest.fixture
-def person(tmp_path: Path) -> Traveller:
-    return traveller(tmp_path)
 
 
 async def with_provider(person: Traveller, rig: OidcRig) -> None:

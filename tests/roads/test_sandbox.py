@@ -9,29 +9,13 @@ import pytest
 
 from tests.rigs.pages import approve_device_on_sandbox, deny_device_on_sandbox, sign_in_on_sandbox
 from tests.rigs.waiting import comes_true
-from tests.roads.traveller import traveller
-from tests.sandbox.running import running_sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
     from tests.rigs.browser import Browser
     from tests.roads.traveller import Traveller
     from tests.sandbox.running import SandboxHandle
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-async def sandbox(tmp_path: Path) -> AsyncIterator[SandboxHandle]:
-    async with running_sandbox(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def person(tmp_path: Path) -> Traveller:
-    return traveller(tmp_path)
 
 
 async def sign_in(
