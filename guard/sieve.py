@@ -26,6 +26,7 @@ _CLOSE: Final = 64
 _FEW: Final = 64
 _DENSE: Final = 8
 _FURTHEST: Final = 1 << 15
+_LEAST_TEXT: Final = 8
 _WORD: Final = "A-Za-z0-9+/_-"
 _TEXT_IN_BASE64: Final = (
     f"[^{_WORD}](?:[I-Za-f][C-HS-Xi-nyz0-3][ABEFIJMNQRUVYZcdghklopstwx014589][{_WORD}]){{3}}"
@@ -173,9 +174,6 @@ def _is_text(data: bytes, at: int) -> bool:
     if digits is not None:
         decoded.append(bytes.fromhex(digits[0].decode("ascii")))
     return any(len(each) >= _LEAST_TEXT and _printable(each) for each in decoded)
-
-
-_LEAST_TEXT: Final = 8
 
 
 def _printable(data: bytes) -> bool:

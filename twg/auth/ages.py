@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from guard.secret import Secret
-    from twg.vault import Credential
+    from twg.vault import Credential, CredentialSummary
 
 _SKEW: Final = 60.0
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -34,6 +34,10 @@ class Uptime:
 
     now: Callable[[], float]
     boot_id: str | None
+
+    def dated(self, summary: CredentialSummary, wall: float) -> CredentialSummary:
+        """Return a summary with its times as a wall clock that says `wall` would have told them."""
+        return summary.on_clock(wall, self.now(), self.boot_id)
 
 
 @functools.cache

@@ -26,11 +26,8 @@ async def known_now(wiring: Wiring) -> Header:
     from twg.auth.ages import this_uptime  # noqa: PLC0415 - only for who asks how old tokens are
 
     header = await wiring.store.summaries()
-    uptime = this_uptime()
-    wall, running = time.time(), uptime.now()
-    told = {
-        name: one.on_clock(wall, running, uptime.boot_id) for name, one in header.profiles.items()
-    }
+    uptime, wall = this_uptime(), time.time()
+    told = {name: uptime.dated(one, wall) for name, one in header.profiles.items()}
     return replace(header, profiles=told)
 
 

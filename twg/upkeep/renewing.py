@@ -129,8 +129,7 @@ def is_wanted(summary: CredentialSummary, now: float) -> bool:
 
 def _dated(summary: CredentialSummary, clock: Callable[[], float]) -> CredentialSummary:
     """Return it with its times told by the clock that nobody sets, where they can be."""
-    uptime = this_uptime()
-    return summary.on_clock(clock(), uptime.now(), uptime.boot_id)
+    return this_uptime().dated(summary, clock())
 
 
 async def _renew(
