@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from twg.errors import AdminKeyExpired, AdminKeyRefused, ProtocolError, UsageError
+from twg.errors import AdminKeyExpired, AdminKeyRefused, ProtocolError
 from twg.http import BadBody, origin
 from twg.products import atlassian
 from twg.products.answers import (
@@ -147,11 +147,7 @@ def url_for(key: AdminKey, path: str) -> str:
         UsageError: A path that leads elsewhere.
     """
     atlassian.check_path(path)
-    prefix = "" if path.startswith(f"{_PREFIX}/") else _PREFIX
-    url = f"{key.api_base}{prefix}{path}"
-    if origin(url) not in key.hosts:  # pragma: no cover - the path is checked; this is on top
-        raise UsageError("the path leads to another host")
-    return url
+    return atlassian.below(key.api_base, path, _PREFIX)
 
 
 async def get(http: Http, key: AdminKey, url: str, **limits: Any) -> Response:

@@ -154,10 +154,7 @@ def url_for(credential: Credential, service: str, path: str, site: str | None = 
     base = credential.provider.api_base.rstrip("/")
     if service != "atlassian":
         base = f"{base}/ex/{service}/{_cloud_id(credential, site)}"
-    url = f"{base}{path}"
-    if origin(url) != origin(base):  # pragma: no cover - the path has been checked; this is on top
-        raise UsageError("the path leads to another host")
-    return url
+    return below(base, path)
 
 
 def misses_sites(credential: Credential) -> bool:
@@ -246,6 +243,19 @@ def not_covered(credential: Credential, host: str | None) -> AuthRequired | Conf
         f"this sign-in does not cover the site {wanted} (it covers: {consented})",
         "Use one of those, or run `twg login --force` and choose that site on the consent page.",
     )
+
+
+def below(base: str, path: str, prefix: str = "") -> str:
+    """Return the URL of a path that was checked, with `prefix` in front where it is not yet.
+
+    Raises:
+        UsageError: It leads elsewhere all the same.
+    """
+    front = "" if path.startswith(f"{prefix}/") else prefix
+    url = f"{base.rstrip('/')}{front}{path}"
+    if origin(url) != origin(base):  # pragma: no cover - the path has been checked; this is on top
+        raise UsageError("the path leads to another host")
+    return url
 
 
 def check_path(path: str) -> None:

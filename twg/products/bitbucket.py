@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from guard import shapes
-from twg.errors import NetworkError, ProtocolError, TokenRefused, UsageError
-from twg.http import BadBody, origin
+from twg.errors import NetworkError, ProtocolError, TokenRefused
+from twg.http import BadBody
 from twg.products import atlassian
 from twg.products.answers import (
     FORBIDDEN,
@@ -201,11 +201,7 @@ def url_for(token: BitbucketToken, path: str) -> str:
         UsageError: A path that leads elsewhere.
     """
     atlassian.check_path(path)
-    version = "" if path.startswith(f"{_VERSION}/") else _VERSION
-    url = f"{token.api_base.rstrip('/')}{version}{path}"
-    if origin(url) not in token.hosts:  # pragma: no cover - the path is checked; this is on top
-        raise UsageError("the path leads to another host")
-    return url
+    return atlassian.below(token.api_base, path, _VERSION)
 
 
 async def get(http: Http, token: BitbucketToken, url: str, **limits: Any) -> Response:
