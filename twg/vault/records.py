@@ -7,7 +7,7 @@ import functools
 import math
 import types
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from guard.secret import Secret
 
@@ -17,6 +17,8 @@ Conceal = Callable[[str, str], Secret]
 """Makes a secret of its value and its kind."""
 
 _Reader = Callable[[Any, Conceal | None], Any]
+
+_SCALARS: Final = frozenset({type(None), str, bool, int, float})
 
 
 def to_plain(value: Any, reveal: Callable[[Secret], str] | None = None) -> Any:
@@ -37,7 +39,13 @@ def to_plain(value: Any, reveal: Callable[[Secret], str] | None = None) -> Any:
         return {"kind": value.kind, "value": reveal(value)}
     if dataclasses.is_dataclass(value):
         kind: Any = type(value)
-        return {name: to_plain(getattr(value, name), reveal) for name in _hints(kind)}
+        # Most fields are scalars: to call for each of them would take twice as long.
+        return {
+            name: inner
+            if type(inner := getattr(value, name)) in _SCALARS
+            else to_plain(inner, reveal)
+            for name in _hints(kind)
+        }
     if isinstance(value, tuple):
         return [to_plain(inner, reveal) for inner in value]
     if isinstance(value, Mapping):
