@@ -53,6 +53,9 @@ class Opened:
         self._path = path
         self._disclosed: dict[str, Any] = {}
         self._typed: Any = None
+        # As values too: each change of many asks for them, and raises the one.
+        self._generation: int = header.get("generation") or 0
+        self._active: str | None = header.get("active")
         self.changed = False
 
     @classmethod
@@ -104,7 +107,7 @@ class Opened:
     @property
     def generation(self) -> int:
         """The store's generation."""
-        return int(self._header.get("generation"))
+        return self._generation
 
     @property
     def profiles(self) -> tuple[str, ...]:
@@ -227,17 +230,13 @@ class Opened:
         """Their summaries and their records; files from before they were kept have neither."""
         return _inner(self._header, "bitbucket"), _inner(self._records, "bitbucket")
 
-    @property
-    def _active(self) -> str | None:
-        found: str | None = self._header.get("active")
-        return found
-
     def _count(self, *, active: str | None) -> None:
         # One by one, though several changes may be written at once: each has its own number.
         self._set(generation=self.generation + 1, active=active)
         self.changed = True
 
     def _set(self, *, generation: int, active: str | None) -> None:
+        self._generation, self._active = generation, active
         self._header.put("generation", member("generation", generation))
         self._header.put("active", member("active", active))
 
