@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import signal
@@ -202,7 +203,7 @@ async def test_a_reader_that_finds_the_old_key_gone_looks_again(
     def after_the_move(location: KeyLocation) -> Any:
         if not moved:
             moved.append(location)
-            anyio.run(of_test(tmp_path).move_key, "keyring")
+            asyncio.run(of_test(tmp_path).move_key("keyring"))
         return key_at(location)
 
     monkeypatch.setattr(reader._file, "_key_at", after_the_move)
