@@ -12,7 +12,7 @@ import re
 import string
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from guard.readings import NOISE
@@ -30,7 +30,7 @@ WHOLE: Final = 16
 
 _LETTERS: Final = frozenset(string.ascii_letters + string.digits)
 _OTHERS: Final = bytes(each for each in range(256) if chr(each) not in _LETTERS)
-_SIGNS: Final = frozenset(_OTHERS)
+_IS_LETTER: Final = bytes(chr(each) in _LETTERS for each in range(256))
 _LOWER: Final = bytes(range(256)).lower()
 _BASE64: Final = frozenset(string.ascii_letters + string.digits + "+/-_")
 _ROT13: Final = str.maketrans(
@@ -134,7 +134,8 @@ class Index:
                 yield Found(*reading.source(start, end), value)
         hits = self._hits(skeleton(text))
         if hits:
-            letters = [at for at, character in enumerate(text) if character in _LETTERS]
+            signs = text.encode("ascii", "replace").translate(_IS_LETTER)
+            letters = [*compress(range(len(text)), signs)]
             written = cache(_written)  # for as long as this takes
             for at, entry in hits:
                 span = _compared(entry, written(entry), text, letters[at])
@@ -153,7 +154,7 @@ class Index:
         ]
         hits = self._hits(data.translate(_LOWER, _OTHERS))
         if hits:
-            letters = [at for at, each in enumerate(data) if each not in _SIGNS]
+            letters = [*compress(range(len(data)), data.translate(_IS_LETTER))]
             places += [letters[at] for at, _ in hits]
         return places
 

@@ -7,6 +7,7 @@ text that it was read from.
 from __future__ import annotations
 
 import re
+import sys
 from functools import cache, partial
 from math import gcd
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 NOISE: Final = r"[\x00-\x20\x7f\"'`\\\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
 """What may stand between the characters of a secret that was quoted, wrapped or widened."""
 
-LARGE: Final = 1 << 13
-"""With so many characters a text is worth to be asked first for what it may hold at all."""
+_LARGE: Final = 1 << 13
+_LARGE_ENOUGH: Final = 1 << 8
 
 _LONGEST_INFLATED: Final = 1 << 16
 _ODDEST: Final = 5  # one in so many characters of a text may be one that cannot be printed
@@ -33,6 +34,7 @@ _ESCAPE: Final = (
     r"|\\+(?P<octal>[0-3][0-7]{2})"
     r"|(?P<control>\\+[nrtabfv](?![a-z]{12})|\\+e(?=\[))"
 )
+_ESCAPED: Final = r"[%\\]\S*"
 _ENTITY: Final = (
     r"&#[xX]0{0,8}(?P<unit>[0-9A-Fa-f]{1,6});?|&#0{0,8}(?P<decimal>[0-9]{1,7});?"
     r"|&(?P<name>amp|lt|gt|quot|apos|nbsp);"
@@ -107,10 +109,16 @@ class Reading:
             yield from self._without(_QUOTED_PRINTABLE)
 
     def _without(self, escapes: str) -> Iterator[Reading]:
-        pattern = _compiled(escapes)
-        plain, count = pattern.subn(_characters if pattern.groups else "", self.text)
-        if count:
-            yield Reading(plain, self, partial(_around_escapes, pattern, self.text))
+        text = self.text
+        parts = []
+        done = 0
+        for escape in _found(escapes, text):
+            start, end = escape.span()
+            parts += [text[done:start], _characters(escape)]
+            done = end
+        if parts:
+            plain = "".join([*parts, text[done:]])
+            yield Reading(plain, self, partial(_around_escapes, escapes, text))
 
 
 _Places = tuple["Sequence[int]", "Sequence[int]"]
@@ -140,11 +148,22 @@ def _joined(parts: list[_Decoded]) -> _Places:
     return starts, ends
 
 
-def _around_escapes(pattern: re.Pattern[str], text: str) -> _Places:
+def _found(escapes: str, text: str) -> Iterator[re.Match[str]]:
+    """Yield the escapes in a text, in order."""
+    pattern = _compiled(escapes)
+    if escapes is not _ESCAPE:
+        yield from pattern.finditer(text)
+        return
+    # A search for the letters that all of them begin with is a hundred times faster than theirs.
+    for word in _compiled(_ESCAPED).finditer(text):
+        yield from pattern.finditer(text, *word.span())
+
+
+def _around_escapes(escapes: str, text: str) -> _Places:
     starts: list[int] = []
     ends: list[int] = []
     done = 0
-    for escape in pattern.finditer(text):
+    for escape in _found(escapes, text):
         start, end = escape.span()
         starts.extend(range(done, start))
         ends.extend(range(done + 1, start + 1))
@@ -159,8 +178,14 @@ def _around_escapes(pattern: re.Pattern[str], text: str) -> _Places:
     return starts, ends
 
 
+def is_large(text: str) -> bool:
+    """Tell whether a text is worth to be asked first, of RE2, for what it may hold at all."""
+    # To import that takes longer than to look closely at a few small ones.
+    return len(text) >= (_LARGE_ENOUGH if "re2" in sys.modules else _LARGE)
+
+
 def _may_hold(text: str, sketch: str) -> bool:
-    if len(text) < LARGE:
+    if not is_large(text):
         return True
     from guard.sieve import may_hold  # noqa: PLC0415 - only for large texts
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from guard.readings import LARGE
+from guard.readings import is_large
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -150,7 +150,7 @@ def _found(text: str, *, bare: bool = False) -> Iterator[tuple[Shape, re.Match[s
 
 def _hinted(text: str, lower: str) -> set[int]:
     """Return which shapes a text may hold, which is `lower` in lower case."""
-    if len(text) >= LARGE:
+    if is_large(text):
         from guard.sieve import among, may_hold  # noqa: PLC0415 - only for large texts
 
         words, shapes = zip(*_hints(), strict=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from guard.scrub import Scrubber
 
-BLOCK: Final = 1 << 18
+BLOCK: Final = 1 << 19
 """So much is scrubbed at once; a long stream needs a few times that in memory."""
 
 _BEFORE: Final = 512
@@ -62,24 +62,24 @@ class Redactor:
 
     def feed(self, data: bytes) -> bytes:
         """Take more of the stream, and return what can go out by now."""
-        out = []
+        out: list[bytes | memoryview] = []
         view = memoryview(bytes(data))  # bytes are not copied until they are looked at
         for start in range(0, len(data), BLOCK):
             self._waiting.append(view[start : start + BLOCK])
             self._size += len(self._waiting[-1])
             if self._size >= BLOCK:
                 out.append(self._pass_on(self._at_line))
-        return out[0] if len(out) == 1 else b"".join(out)
+        return b"".join(out)
 
     def flush(self) -> bytes:
         """Return all but what could be the beginning of a secret: for when the stream pauses."""
-        return self._pass_on(self._at_word)
+        return bytes(self._pass_on(self._at_word))
 
     def finish(self) -> bytes:
         """Return the rest: the stream is over."""
-        return self._pass_on(lambda _data, _pieces: self._size + len(self._before))
+        return bytes(self._pass_on(lambda _data, _pieces: self._size + len(self._before)))
 
-    def _pass_on(self, choose: Callable[[bytes, list[_Piece]], int]) -> bytes:
+    def _pass_on(self, choose: Callable[[bytes, list[_Piece]], int]) -> bytes | memoryview:
         data = b"".join([self._before, *self._waiting])
         begin = len(self._before)
         pieces = [piece for piece in self._pieces(data) if piece.end > begin]
@@ -144,15 +144,17 @@ def _before_pieces(cut: int, pieces: list[_Piece], least: int) -> int:
     return cut
 
 
-def _replaced(data: bytes, begin: int, cut: int, pieces: list[_Piece]) -> bytes:
+def _replaced(data: bytes, begin: int, cut: int, pieces: list[_Piece]) -> bytes | memoryview:
+    # To copy it, and then again with what goes out beside it, takes a third of the time.
+    view = memoryview(data)
     if not pieces:
-        return data[begin:cut]
-    out = []
+        return view[begin:cut]
+    out: list[bytes | memoryview] = []
     done = begin
     for piece in pieces:
-        out += [data[done : max(done, piece.start)], piece.mark]
+        out += [view[done : max(done, piece.start)], piece.mark]
         done = min(cut, max(done, piece.end))
-    return b"".join([*out, data[done:cut]])
+    return b"".join([*out, view[done:cut]])
 
 
 def _size(text: str) -> int:
