@@ -193,16 +193,18 @@ class VisiblePrompt:
 
             return await _first_sound(terminal, what, line, fault, seen=True)
 
-    async def agrees(self, question: str) -> bool:
-        """Ask what ``y`` or ``yes`` agrees to; an empty line, and any other answer, does not.
+    async def agrees(self, question: str, *, usually: bool = False) -> bool:
+        """Ask what ``y`` or ``yes`` agrees to; any other answer does not.
 
         Args:
             question: The question, with what to answer.
+            usually: Whether an empty line agrees, too.
 
         Raises:
             As `ask`.
         """
-        return (await self.ask(question, default="n")).lower() in {"y", "yes"}
+        default = "y" if usually else "n"
+        return (await self.ask(question, default=default)).lower() in {"y", "yes"}
 
     async def choose(
         self, question: str, options: Sequence[str], *, seconds: float = SECONDS

@@ -79,8 +79,7 @@ def load(environ: Mapping[str, str], *, home: Path | None = None) -> Settings:
         ConfigError: A value that cannot be used, an unknown setting, or a secret in the file.
     """
     home = home or Path(environ.get("HOME") or Path.home())
-    config_dir = _directory(environ, "TWG_CONFIG_DIR", _default_config(environ, home))
-    state_dir = _directory(environ, "TWG_STATE_DIR", _default_state(environ, home))
+    config_dir, state_dir = directories(environ, home=home)
     table = _read_toml(config_dir / "config.toml")
     network, storage = table.get("network", {}), table.get("storage", {})
     no_proxy = network.get("no_proxy", environ.get("NO_PROXY", environ.get("no_proxy", "")))
@@ -96,6 +95,15 @@ def load(environ: Mapping[str, str], *, home: Path | None = None) -> Settings:
         key_place=_choice(storage, "key", ("keyring", "file")),
         keyring_seconds=_seconds(storage, "keyring_seconds", 8.0),
         wait_seconds=_seconds(table.get("login", {}), "wait_seconds", 300.0),
+    )
+
+
+def directories(environ: Mapping[str, str], *, home: Path | None = None) -> tuple[Path, Path]:
+    """Return where configuration and state are, by the environment alone."""
+    home = home or Path(environ.get("HOME") or Path.home())
+    return (
+        _directory(environ, "TWG_CONFIG_DIR", _default_config(environ, home)),
+        _directory(environ, "TWG_STATE_DIR", _default_state(environ, home)),
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from guard import agents, audit, history
 from guard.errors import FileUnwritable
 from guard.secret import Secret
-from twg.cli import aftermath
+from twg.cli import aftermath, local_checks
 from twg.cli.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -409,8 +409,6 @@ def test_what_a_shell_still_holds_is_told_where_a_person_typed_it(
 def test_the_doctor_leaves_a_history_that_takes_too_long(
     console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from twg.cli import doctor  # noqa: PLC0415 - a command, not its module, by that name
-
     ended = threading.Event()
 
     def find(_self: Histories, look: Look, **_: Any) -> Iterator[Finding]:
@@ -421,7 +419,7 @@ def test_the_doctor_leaves_a_history_that_takes_too_long(
             ended.set()
 
     monkeypatch.setattr(history.Histories, "find", find)
-    monkeypatch.setattr(doctor, "_HISTORY_SECONDS", 0.2)
+    monkeypatch.setattr(local_checks, "_HISTORY_SECONDS", 0.2)
 
     found = console.twg("doctor", "--offline", "-o", "json").data["checks"]
 

@@ -40,6 +40,7 @@ FOR_PEOPLE = {
     "twg login": ["login", "--sandbox"],
     "twg logout": ["logout"],
     "twg setup bitbucket": ["setup", "bitbucket", "--sandbox"],
+    "twg setup git": ["setup", "git", "--yes"],
     "twg provider add": ["provider", "add", "acme", "--issuer", "https://auth.example.com"],
     "twg provider remove": ["provider", "remove", "acme"],
     "twg uninstall": ["uninstall"],

@@ -28,6 +28,7 @@ COMMANDS = {
     "login --help": PARSER,
     "setup bitbucket --help": PARSER,
     "auth storage": PARSER,
+    "doctor --offline": PARSER,
     "uninstall --help": PARSER,
     "uninstall --dry-run": PARSER,
     "skills install": PARSER,

@@ -122,6 +122,25 @@ def _holds(file: Path, token: str) -> bool:
     return file.is_file() and token.encode() in file.read_bytes()
 
 
+async def test_a_plain_address_goes_by_twg_once_git_is_told_to(
+    tmp_path: Path, sandbox: SandboxHandle
+) -> None:
+    person = traveller(tmp_path)
+    token = await made(sandbox, *READ)
+    alice = await committer(person, sandbox, token)
+    plain = f"{sandbox.url}/git/harbor-works/tide-model"
+    no_password = {"GIT_TERMINAL_PROMPT": "0"}
+    await alice.git("ls-remote", plain, status=128, more=no_password)
+    assert "✔ Git takes" in await person.gets("setup", "git", "--sandbox", "--yes")
+
+    await alice.git("clone", "--quiet", plain, "mine", more=no_password)
+
+    assert (alice.work / "mine" / "README.md").is_file()
+    assert person.traces_of([token]) == []
+    assert "again" in await person.gets("setup", "git", "--sandbox", "--undo", "--yes")
+    await alice.git("ls-remote", plain, status=128, more=no_password)
+
+
 async def test_files_that_git_writes_are_as_open_as_git_makes_them(
     tmp_path: Path, sandbox: SandboxHandle
 ) -> None:

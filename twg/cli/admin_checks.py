@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from guard.errors import GuardError
 from twg.cli import admin_keys
-from twg.cli.doctor import Check
-from twg.cli.failure import failure_of
+from twg.cli.check import Check, Look, failed, side_by_side
 from twg.cli.sign_ins import protection_in_words, why_no_keyring
 from twg.errors import TwgError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
 
-    from twg.cli.doctor import Status
+    from twg.cli.check import Status
     from twg.cli.wiring import Wiring
     from twg.http import Http
     from twg.vault import AdminHeader, AdminKeySummary
@@ -28,7 +28,7 @@ _STATUS: Final[Mapping[str, Status]] = MappingProxyType(
 )
 
 
-async def checks(wiring: Wiring, *, offline: bool) -> AsyncIterator[Check]:
+async def checks(wiring: Wiring, *, offline: bool) -> list[Check]:
     """Look at the file of the keys, then at each key; live, unless `offline` or for an agent."""
     from twg.vault.moving import unsettled  # noqa: PLC0415 - only where a store is looked at
 
@@ -36,24 +36,32 @@ async def checks(wiring: Wiring, *, offline: bool) -> AsyncIterator[Check]:
     try:
         header = await store.summaries()
         if header.key is None:
-            yield Check(name=_KEYS, status="note", detail="no Admin API key is kept")
-            return
+            return [_none()]
         await store.prove_replaceable()
         await store.open()
         if await store.unsettled_keys():
             raise unsettled(wiring.settings.admin_conf)
     except (TwgError, GuardError) as error:
-        yield _failure(_STORE, error)
-        return
-    yield _kept(wiring, header)
+        return [failed(_STORE, error)]
     if not header.profiles:
-        yield Check(name=_KEYS, status="note", detail="no Admin API key is kept")
-        return
+        return [_kept(wiring, header), _none()]
+    return [_kept(wiring, header), *await _keys(wiring, header, offline=offline)]
+
+
+async def _keys(wiring: Wiring, header: AdminHeader, *, offline: bool) -> list[Check]:
     alone = len(header.profiles) == 1
     async with wiring.http() as http:
-        for org, summary in header.profiles.items():
-            name = _KEYS if alone else f"{_KEYS} {org[:6]}"
-            yield await _key(wiring, http, name, summary, offline=offline)
+        return await side_by_side(
+            [
+                [Look(name=name, find=partial(_key, wiring, http, name, summary, offline=offline))]
+                for org, summary in header.profiles.items()
+                for name in [_KEYS if alone else f"{_KEYS} {org[:6]}"]
+            ]
+        )
+
+
+def _none() -> Check:
+    return Check(name=_KEYS, status="note", detail="no Admin API key is kept")
 
 
 def _kept(wiring: Wiring, header: AdminHeader) -> Check:
@@ -63,14 +71,9 @@ def _kept(wiring: Wiring, header: AdminHeader) -> Check:
     return Check(name=_STORE, status="note" if fix else "ok", detail=detail, fix=fix)
 
 
-def _failure(name: str, error: TwgError | GuardError) -> Check:
-    failure = failure_of(error)
-    return Check(name=name, status="failed", detail=failure.message, fix=failure.remediation)
-
-
 async def _key(
     wiring: Wiring, http: Http, name: str, summary: AdminKeySummary, *, offline: bool
-) -> Check:
+) -> list[Check]:
     """Return what there is to say of a key; its end is told where it is near."""
     from twg.products import admin  # noqa: PLC0415 - httpx only where it is used
 
@@ -78,16 +81,15 @@ async def _key(
     if not offline:
         told = "not tried, for an agent runs this"
         if wiring.agent is None:
-            try:
-                key = await wiring.admin_store.read(summary.org)
-                if key is not None:
-                    await admin.try_out(http, key)
-            except (TwgError, GuardError) as error:
-                return _failure(name, error)
+            key = await wiring.admin_store.read(summary.org)
+            if key is not None:
+                await admin.try_out(http, key)
             told = "accepted"
     now = time.time()
     expiry = admin_keys.expiry_in_words(summary, now)
-    detail = f"{admin_keys.label(summary)}: {told}; {expiry}"
+    detail = f"{told}; {expiry}"
+    if wiring.options.verbose:
+        detail = f"{admin_keys.label(summary)}: {detail}"
     status = _STATUS[admin_keys.state_of(summary, now)]
     fix = None if status == "ok" else admin_keys.renewal(summary)
-    return Check(name=name, status=status, detail=detail, fix=fix)
+    return [Check(name=name, status=status, detail=detail, fix=fix)]

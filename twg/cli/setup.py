@@ -9,6 +9,7 @@ import asyncclick as click
 
 from twg.cli import sandbox_provider
 from twg.cli.command import Group, command
+from twg.cli.setup_git import git
 from twg.cli.sign_ins import bitbucket_as_data, bitbucket_in_words
 from twg.errors import TokenRefused
 
@@ -130,4 +131,6 @@ async def _tell(wiring: Wiring, profile: str, lines: list[str], *, kept: bool) -
     )
 
 
-setup = Group("setup", help="Set up what a sign-in alone does not bring.", commands=[bitbucket])
+setup = Group(
+    "setup", help="Set up what a sign-in alone does not bring.", commands=[bitbucket, git]
+)

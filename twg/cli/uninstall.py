@@ -13,6 +13,7 @@ from anyio import to_thread
 from twg.cli import belongings
 from twg.cli.command import command
 from twg.cli.logout import still_alive
+from twg.cli.setup_git import as_data, config_of
 from twg.cli.upkeep import schedulers
 from twg.errors import NetworkError, PartialFailure, StoreCorrupt, TwgError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from twg.auth.signout import SignedOut
     from twg.cli.belongings import Belongings
     from twg.cli.wiring import Wiring
+    from twg.git.rewriting import Rewriting
     from twg.upkeep.job import Found
     from twg.vault import AdminHeader, Header, KeyLocation
 
@@ -38,6 +40,7 @@ class Plan:
         ring_keys: Sealing keys in the key ring; those in files are among the files.
         schedule: The schedule of upkeep.
         skills: The instructions that coding agents were given.
+        git: The lines of git's configuration that take addresses to `git-remote-twg`.
         sandbox: Where the sandbox is, if there is one.
         sandbox_runs: It runs.
         files: What stands in twg's directories.
@@ -48,6 +51,7 @@ class Plan:
     ring_keys: tuple[KeyLocation, ...]
     schedule: Found | None
     skills: tuple[Path, ...]
+    git: tuple[Rewriting, ...]
     sandbox: str | None
     sandbox_runs: bool
     files: Belongings
@@ -56,7 +60,7 @@ class Plan:
     def is_empty(self) -> bool:
         """Whether there is nothing to remove."""
         made = self.files.files or self.files.directories
-        return not (made or self.ring_keys or self.schedule or self.skills)
+        return not (made or self.ring_keys or self.schedule or self.skills or self.git)
 
 
 @command(
@@ -109,10 +113,16 @@ async def _plan(wiring: Wiring) -> Plan:
         ring_keys=tuple(sorted((k for k in keys if k.location == "keyring"), key=lambda k: k.id)),
         schedule=await schedule.find(schedulers(wiring)),
         skills=await to_thread.run_sync(placing.installed, wiring.home),
+        git=await _rewritings(wiring),
         sandbox=await sandbox.address(wiring.settings.state_dir),
         sandbox_runs=await sandbox.status(wiring.settings.state_dir) is not None,
         files=files,
     )
+
+
+async def _rewritings(wiring: Wiring) -> tuple[Rewriting, ...]:
+    config = config_of(wiring)
+    return tuple(await config.rewritings()) if config.finds("git") else ()
 
 
 async def _agreed(wiring: Wiring, plan: Plan) -> bool:
@@ -209,6 +219,8 @@ async def _remove(wiring: Wiring, plan: Plan) -> None:
     await sandbox.stop(wiring.settings.state_dir)
     for path in plan.skills:
         await to_thread.run_sync(placing.remove, path)
+    for rewriting in plan.git:
+        await config_of(wiring).remove(rewriting)
     keys = wiring.key_keeper()
     for key in plan.ring_keys:
         await keys.destroy(key)
@@ -250,6 +262,7 @@ def _foretold(wiring: Wiring, plan: Plan, *, asking: bool = False) -> list[str]:
     if plan.sandbox_runs:
         lines.append("  the sandbox that runs")
     lines += [f"  what agents were told of twg, {wiring.shown(path)}" for path in plan.skills]
+    lines += [f"  the line by which git takes {one.value} addresses to twg" for one in plan.git]
     lines += [f"  {line}" for line in _paths(wiring, plan, whole=not asking)]
     if any(path.name == "audit.jsonl" for path in plan.files.files):
         lines.append("The audit record goes, too; copy audit.jsonl first if you want to keep it.")
@@ -312,6 +325,7 @@ def _as_data(plan: Plan) -> dict[str, Any]:
         "keyring": [key.id for key in plan.ring_keys],
         "schedule": plan.schedule and plan.schedule.scheduler,
         "skills": [str(path) for path in plan.skills],
+        "git": [as_data(one) for one in plan.git],
         "sandbox": plan.sandbox_runs,
         "files": [str(path) for path in plan.files.files],
         "directories": [str(path) for path in plan.files.directories],
