@@ -26,6 +26,7 @@ TwgError
 ├── Busy                  another process holds a lock for too long
 ├── PartialFailure        some of several did not work
 ├── PolicyDenied          an agent asked for more than a person has granted
+├── OutputUnwritable      the result cannot be written where it is to go
 └── Interrupted           Ctrl-C or a signal
 
 Each error carries facts. `str(error)` says what happened and why; `remediation` what to do now;
@@ -419,6 +420,21 @@ class PolicyDenied(TwgError):
     code = Code.POLICY_DENIED
     human_required = True
     default_remediation = "Ask your person to do it themselves in their own terminal."
+
+
+class OutputUnwritable(TwgError):
+    """Standard output does not take the result: its disk is full, for example.
+
+    Args:
+        error: What the system said.
+    """
+
+    default_remediation = (
+        "Send it elsewhere, or make room there. What the command has changed stays changed."
+    )
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"standard output cannot be written to: {error.strerror or 'it is gone'}")
 
 
 class Interrupted(TwgError):

@@ -57,6 +57,7 @@ ERRORS: list[tuple[BaseException, str, int, bool]] = [
     (guarded.TerminalRequired("there is none"), "TTY_REQUIRED", 79, PERSON),
     (guarded.HumanRequired("cursor", "twg login"), "HUMAN_REQUIRED", 79, PERSON),
     (errors.PolicyDenied("x"), "POLICY_DENIED", 80, PERSON),
+    (errors.OutputUnwritable(OSError(28, "x")), "INTERNAL", 1, ANYONE),
     (errors.Interrupted("x"), "INTERRUPTED", 130, ANYONE),
     (guarded.PromptTimedOut(300), "INTERRUPTED", 130, ANYONE),
     (guarded.PromptInterrupted(), "INTERRUPTED", 130, ANYONE),

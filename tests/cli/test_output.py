@@ -15,7 +15,7 @@ from tests.oauth.servers import body, document
 from twg.cli.failure import Failure
 from twg.cli.output import Output, printable
 from twg.cli.wiring import Wiring
-from twg.errors import Code
+from twg.errors import Code, OutputUnwritable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,6 +92,39 @@ def test_a_failure_is_one_document_too(streams: Streams) -> None:
     }
     assert streams.out.endswith("}\n")
     assert streams.err == ""
+
+
+def test_what_fails_once_the_document_is_out_is_told_beside_it(streams: Streams) -> None:
+    output = streams.output("json")
+
+    output.result({"a": 1}, [])
+    output.failure(failure(), data={"b": 2})
+    with pytest.raises(RuntimeError):
+        output.published({"a": 2}, [])
+
+    assert json.loads(streams.out) == {"ok": True, "data": {"a": 1}}
+    assert streams.err == "twg: Example.com cannot be reached\n  Try again.\n"
+
+
+def test_a_command_with_nothing_to_say_is_answered_all_the_same(streams: Streams) -> None:
+    output = streams.output("json")
+
+    output.complete()
+    output.complete()
+    streams.output("text").complete()
+
+    assert json.loads(streams.out) == {"ok": True, "data": None}
+
+
+def test_words_that_cannot_be_told_are_dropped_and_a_result_is_not() -> None:
+    with open("/dev/full", "w") as full, open("/dev/full", "w") as other:  # noqa: PTH123 - a device
+        output = Output("json", stdout=full, stderr=other)
+
+        output.say("nobody hears this")
+        with pytest.raises(OutputUnwritable, match="No space left on device") as refused:
+            output.result({"a": 1}, [])
+
+    assert "stays changed" in refused.value.remediation
 
 
 def test_what_there_is_all_the_same_goes_with_a_failure(streams: Streams) -> None:
@@ -237,11 +270,11 @@ def test_what_stands_under_a_secrets_name_is_scrubbed_before_it_is_serialised(
 
 def test_a_secret_is_scrubbed_after_it_is_serialised(streams: Streams) -> None:
     """A part of it in each of two values: only the whole shows it."""
-    document = '"one": "two"'
-    streams.output("json", secret=document).result({"one": "two"}, [])
+    document = 'two",\n    "three'
+    streams.output("json", secret=document).result({"one": "two", "three": 3}, [])
 
     assert document not in streams.out
-    assert "access-token" in streams.out
+    assert json.loads(streams.out) == {"ok": True, "data": "‹redacted:result›"}, "it is whole"
 
 
 @pytest.mark.parametrize("mode", ["text", "json"])
@@ -264,12 +297,11 @@ def test_a_secret_is_scrubbed_wherever_it_would_be_printed(streams: Streams, mod
 
 def test_what_looks_like_a_secret_is_scrubbed_unless_it_is_published(streams: Streams) -> None:
     people = {"people": {"alice": {"password": "alicepass"}}}
-    output = streams.output("json", secret=SECRET)
 
-    output.result(people, [])
+    streams.output("json", secret=SECRET).result(people, [])
     assert "alicepass" not in streams.out
 
-    output.published(people, [])
+    streams.output("json", secret=SECRET).published(people, [])
     assert "alicepass" in streams.out
 
 

@@ -17,12 +17,25 @@ HELP_NAMES: Final = {"help_option_names": ["-h", "--help"]}
 
 
 class Command(click.Command):
-    """A command that takes the global options too, wherever they stand."""
+    """A command that takes the global options too, wherever they stand.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    Args:
+        human_only: An agent is refused it.
+        takes_secret: It may ask for a secret.
+    """
+
+    def __init__(
+        self, *args: Any, human_only: bool = False, takes_secret: bool = False, **kwargs: Any
+    ) -> None:
+        self.human_only = human_only
+        self.takes_secret = takes_secret
         kwargs.setdefault("context_settings", HELP_NAMES)
         super().__init__(*args, **kwargs)
         self.params.extend(global_options())
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return ``--help``, which a program gets an answer from, too."""
+        return _answering(super().get_help_option(ctx))
 
 
 class Group(click.Group):
@@ -39,6 +52,10 @@ class Group(click.Group):
         super().__init__(*args, **kwargs)
         self._lazy = dict(lazy or {})
         self.params.extend(global_options())
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return ``--help``, which a program gets an answer from, too."""
+        return _answering(super().get_help_option(ctx))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return all names, in the order they were declared in: the order a newcomer needs them."""
@@ -75,6 +92,27 @@ class Group(click.Group):
         if rows:
             with formatter.section("Commands"):
                 formatter.write_dl(rows)
+
+
+def _answering(option: click.Option | None) -> click.Option | None:
+    if option is not None:
+        option.callback = _show_help
+    return option
+
+
+def _show_help(ctx: click.Context, _param: click.Parameter, value: object) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    wiring: Wiring = ctx.find_root().obj
+    wiring.settle_output()
+    if wiring.output.mode == "json":
+        from twg.cli.manual import manual_of  # noqa: PLC0415 - only for programs
+
+        # Public, though names of options in it may look like those of secrets.
+        wiring.output.published(manual_of(ctx), ())
+    else:
+        wiring.output.raw(ctx.get_help())
+    raise click.exceptions.Exit(0)
 
 
 def global_options() -> list[click.Option]:
@@ -144,6 +182,8 @@ def command(
             params=list(params),
             help=_plain_help(function.__doc__),
             short_help=short,
+            human_only=human_only,
+            takes_secret=takes_secret,
         )
 
     return declare

@@ -65,8 +65,13 @@ class Failure:
             "remediation": self.remediation,
             "human_required": self.human_required,
             "exit_code": self.exit_status,
-            "docs": f"{_DOCS}#{self.code.value.lower()}",
+            "docs": docs_of(self.code),
         }
+
+
+def docs_of(code: Code) -> str:
+    """Return where a code is explained."""
+    return f"{_DOCS}#{code.value.lower()}"
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -13,6 +13,7 @@ import anyio.to_thread
 from guard.scrub import Scrubber
 from guard.stream import Redactor
 from twg.cli.command import command
+from twg.errors import OutputUnwritable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,13 +38,16 @@ async def filter_command(wiring: Wiring) -> None:
     """
     over = threading.Event()
     redactor = Redactor(Scrubber())
+    as_json = wiring.output.mode == "json"
+    # Standard output is the stream's: no document of ours belongs there, whatever happens.
+    wiring.options.output = "text"
     try:
         await anyio.to_thread.run_sync(
             copy, sys.stdin.fileno(), sys.stdout.fileno(), redactor, over, abandon_on_cancel=True
         )
     finally:
         over.set()
-    _tell(wiring, redactor.found)
+    _tell(wiring, redactor.found, as_json=as_json)
 
 
 def copy(source: int, sink: int, redactor: Redactor, over: threading.Event) -> None:
@@ -51,6 +55,7 @@ def copy(source: int, sink: int, redactor: Redactor, over: threading.Event) -> N
 
     Raises:
         BrokenPipeError: Nobody reads `sink` any more.
+        OutputUnwritable: It takes nothing more.
     """
     for pipe in (source, sink):
         _make_roomy(pipe)
@@ -82,8 +87,13 @@ def _is_ready(source: int) -> bool:
 
 def _write(sink: int, data: bytes) -> None:
     rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(sink, rest) :]
+    try:
+        while rest:
+            rest = rest[os.write(sink, rest) :]
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputUnwritable(error) from error
 
 
 def _make_roomy(pipe: int) -> None:
@@ -98,9 +108,9 @@ def _make_roomy(pipe: int) -> None:
         return  # no pipe, or its owner may have no more
 
 
-def _tell(wiring: Wiring, found: Mapping[str, int]) -> None:
+def _tell(wiring: Wiring, found: Mapping[str, int], *, as_json: bool) -> None:
     """Tell what was found on stderr, for stdout is the stream's."""
-    if wiring.output.mode == "json":
+    if as_json:
         document = {"ok": True, "data": {"found": dict(sorted(found.items()))}}
         wiring.output.say(json.dumps(document))
         return

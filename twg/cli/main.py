@@ -6,13 +6,13 @@ import os
 import sys
 from contextlib import contextmanager
 from io import TextIOWrapper
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from guard import hooks, intake, process
 from guard.errors import GuardError, SecretRefused
 from twg import __version__
 from twg.cli.failure import failure_of
+from twg.cli.output import give_up
 from twg.cli.wiring import Wiring
 from twg.errors import TwgError
 
@@ -48,6 +48,7 @@ def main() -> None:
     environ = dict(os.environ)
     process.harden()
     process.forget_variables(os.environ)
+    _open_closed_streams()
     if isinstance(sys.stdout, TextIOWrapper):
         # What the terminal's encoding lacks is shown as an escape, as Python does on stderr.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -59,6 +60,7 @@ def git_remote() -> None:
     environ = dict(os.environ)
     umask = process.harden()
     process.forget_variables(os.environ)
+    _open_closed_streams()
     wiring = Wiring(sys.argv[1:], environ, umask=umask)
     # Standard output speaks with git: whoever runs it, nothing of ours belongs there.
     wiring.options.output = "text"
@@ -78,14 +80,24 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     return _guarded(Wiring(argv, environ), root)
 
 
+def _open_closed_streams() -> None:
+    """Give Python streams for what was closed at the start; what goes there goes nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: PTH123, SIM115 - for the whole run
+            setattr(sys, name, stream)
+
+
 def _to_its_end(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
     """Run a command in a process that is ours: what others print in it is scrubbed too."""
     _take_over(wiring)
     status = _guarded(wiring, command)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, hooks.ScrubbedStream):
-            with _while_somebody_reads():
+            try:
                 stream.finish()
+            except OSError:
+                give_up(stream)
     return status
 
 
@@ -96,7 +108,8 @@ def _guarded(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
     except SecretRefused as error:
         process.hide_arguments(wiring.argv)
         return _refuse(wiring, error)
-    except KeyboardInterrupt as error:
+    except (KeyboardInterrupt, BaseExceptionGroup) as error:
+        # In a group where Ctrl-C came while no signal was listened for, as ever on Windows.
         return _fail(wiring, error)
 
 
@@ -150,7 +163,9 @@ def _print_version(ctx: object, _param: object, value: object) -> None:
     import asyncclick as click  # noqa: PLC0415 - see root
 
     if value and isinstance(ctx, click.Context):
-        click.echo(f"twg {__version__}")
+        wiring: Wiring = ctx.find_root().obj
+        wiring.settle_output()
+        wiring.output.result({"version": __version__}, [f"twg {__version__}"])
         raise click.exceptions.Exit(0)
 
 
@@ -197,7 +212,7 @@ def _while_somebody_reads() -> Iterator[None]:
             try:
                 stream.flush()
             except BrokenPipeError:
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+                give_up(stream)
 
 
 async def _invoke(wiring: Wiring, command: Command | Group) -> int:
@@ -215,6 +230,7 @@ async def _invoke(wiring: Wiring, command: Command | Group) -> int:
         if wiring.output.mode == "json":
             raise click.UsageError("a command is missing", ctx=error.ctx) from error
         wiring.output.raw(error.format_message())
+    wiring.output.complete()
     return 0
 
 
@@ -252,18 +268,9 @@ def _refuse(wiring: Wiring, error: SecretRefused) -> int:
     return _fail(wiring, error)
 
 
-def _asks_for_json(argv: Sequence[str]) -> bool:
-    apart = pairwise(argv)
-    return bool({"--output=json", "-ojson"} & set(argv)) or any(
-        pair in {("-o", "json"), ("--output", "json")} for pair in apart
-    )
-
-
 def _fail(wiring: Wiring, error: BaseException) -> int:
     failure = failure_of(error)
-    # Parsing may have ended before it came to `--output`, or not begun.
-    if wiring.options.output is None and _asks_for_json(wiring.argv):
-        wiring.options.output = "json"
+    wiring.settle_output()
     with _while_somebody_reads():
         if wiring.options.verbose:
             _show_traceback(wiring, error)

@@ -1,19 +1,27 @@
 """All that `twg` prints.
 
 The rules: results go to stdout, everything else to stderr. With json, stdout gets exactly one
-document, success or failure. An error line starts with `twg: ` in lower case and without a full
-stop; what to do now follows on a line of its own. No control character of anybody else's reaches
-the terminal, and whatever is known to be secret is scrubbed on the way out.
+document, success or failure; what fails once it is out is told on stderr. An error line starts with
+`twg: ` in lower case and without a full stop; what to do now follows on a line of its own. No
+control character of anybody else's reaches the terminal, and whatever is known to be secret is
+scrubbed on the way out. A result that cannot be written is a failure; words beside it that cannot
+be are dropped, for the work matters more.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import unicodedata
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
+
+from twg.errors import OutputUnwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from io import TextIOBase
 
     from guard.scrub import Scrubber
     from twg.cli.failure import Failure
@@ -23,6 +31,7 @@ Mode = Literal["text", "json"]
 _NARROWEST: Final = 40
 _GREEN: Final = "\x1b[32m"
 _PLAIN: Final = "\x1b[0m"
+_HIDDEN: Final = "‹redacted:result›"
 
 
 def printable(text: str) -> str:
@@ -39,6 +48,25 @@ def printable(text: str) -> str:
     )
 
 
+def give_up(stream: TextIO | TextIOBase) -> None:
+    """Let the rest of what is written to `stream` go nowhere; Python tries once more at its end."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a run has answered a program so far.
+
+    Attributes:
+        is_out: Its one document has been printed, or was tried to be.
+    """
+
+    is_out: bool = False
+
+
 class Output:
     """Prints results, messages and errors.
 
@@ -48,6 +76,7 @@ class Output:
         stderr: Where everything else goes.
         scrubber: Cleans all that is printed; None where nothing secret can be.
         colour: Whether marks are coloured.
+        answer: What the run has answered so far; None for a run of its own.
     """
 
     def __init__(
@@ -58,12 +87,14 @@ class Output:
         stderr: TextIO,
         scrubber: Scrubber | None = None,
         colour: bool = False,
+        answer: Answer | None = None,
     ) -> None:
         self.mode = mode
         self._stdout = stdout
         self._stderr = stderr
         self._scrubber = scrubber
         self._colour = colour
+        self._answer = answer or Answer()
 
     def result(self, data: Any, lines: Iterable[str]) -> None:
         """Print a command's result: `data` with json, `lines` with text."""
@@ -78,8 +109,19 @@ class Output:
 
         For what the sandbox publishes: the names and passwords of its made-up persons.
         """
-        plain = Output(self.mode, stdout=self._stdout, stderr=self._stderr, colour=self._colour)
+        plain = Output(
+            self.mode,
+            stdout=self._stdout,
+            stderr=self._stderr,
+            colour=self._colour,
+            answer=self._answer,
+        )
         plain.result(data, lines)
+
+    def complete(self) -> None:
+        """Answer a program that nothing else has been told."""
+        if self.mode == "json" and not self._answer.is_out:
+            self.result(None, ())
 
     def line(self, line: str) -> None:
         """Print one line of a result that comes bit by bit."""
@@ -90,8 +132,7 @@ class Output:
         if self._stdout.isatty():
             text = "\n".join(printable(line) for line in text.splitlines())
         text = self._scrub(text)
-        self._stdout.write(text if text.endswith("\n") else f"{text}\n")
-        self._stdout.flush()
+        self._put(text if text.endswith("\n") else f"{text}\n")
 
     def say(self, line: str) -> None:
         """Tell the person something beside the result."""
@@ -103,12 +144,14 @@ class Output:
 
     def failure(self, failure: Failure, data: Any = None) -> None:
         """Print why the command failed and what to do now; `data` is what it has all the same."""
-        if self.mode == "json":
+        if self.mode == "json" and not self._answer.is_out:
             document: dict[str, Any] = {"ok": False, "error": failure.as_dict()}
             if data is not None:
                 document["data"] = data
             self._document(document)
             return
+        if self.mode == "json":
+            data = None
         # What worked in part has printed what there is, or it is listed below.
         if data is not None and failure.code != "PARTIAL" and not failure.failures:
             self.value(data)
@@ -123,10 +166,18 @@ class Output:
         self.raw(data if isinstance(data, str) else _pretty(self._clean(data)))
 
     def _document(self, document: dict[str, Any]) -> None:
+        if self._answer.is_out:
+            raise RuntimeError("there is a document on standard output")
         # Scrubbed before it is serialised, for escapes would hide a secret, and after it, for what
         # only the whole shows. Escaped beyond ASCII: no terminal control gets through either.
-        self._stdout.write(self._scrub(json.dumps(self._clean(document), indent=2)) + "\n")
-        self._stdout.flush()
+        written = json.dumps(self._clean(document), indent=2)
+        scrubbed = self._scrub(written)
+        if scrubbed != written and not _is_json(scrubbed):
+            # A mark has taken the place of what holds the document together.
+            kept = {name: document[name] for name in ("ok", "error") if name in document}
+            scrubbed = self._scrub(json.dumps(self._clean(kept) | {"data": _HIDDEN}, indent=2))
+        self._answer.is_out = True
+        self._put(scrubbed + "\n")
 
     def _clean(self, data: Any) -> Any:
         return data if self._scrubber is None else self._scrubber.data(data)
@@ -138,16 +189,40 @@ class Output:
         text = _folded(self._scrub(printable(line)), stream)
         if self._colour and text.startswith("✔"):
             text = f"{_GREEN}✔{_PLAIN}{text[1:]}"
-        stream.write(text + "\n")
-        stream.flush()
+        if stream is self._stdout:
+            self._put(text + "\n")
+        else:
+            self._tell(text + "\n")
+
+    def _put(self, text: str) -> None:
+        """Write to standard output.
+
+        Raises:
+            OutputUnwritable: It takes nothing: a full disk, for example.
+            BrokenPipeError: Nobody reads it any more.
+        """
+        try:
+            self._stdout.write(text)
+            self._stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            give_up(self._stdout)
+            raise OutputUnwritable(error) from error
+
+    def _tell(self, text: str) -> None:
+        try:
+            self._stderr.write(text)
+            self._stderr.flush()
+        except OSError:
+            give_up(self._stderr)
 
 
 def _folded(line: str, stream: TextIO) -> str:
     """Return `line` folded between words for a terminal that is narrower; addresses stay whole."""
     if len(line) <= _NARROWEST or not stream.isatty():
         return line
-    import os  # noqa: PLC0415 - only for a terminal
-    import textwrap  # noqa: PLC0415 - likewise
+    import textwrap  # noqa: PLC0415 - only for a terminal
 
     try:
         columns = max(_NARROWEST, os.get_terminal_size(stream.fileno()).columns)
@@ -163,6 +238,14 @@ def _folded(line: str, stream: TextIO) -> str:
         replace_whitespace=False,
         drop_whitespace=bool(line.strip()),
     )
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _pretty(data: Any) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Literal, TextIO
+from itertools import pairwise
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TextIO
 
 from guard import agents, intake, logs, process
 from guard.errors import GuardError, HumanRequired, SecretRefused, TerminalRequired
 from twg import settings as settings_module
-from twg.cli.output import Output
+from twg.cli.output import Answer, Output
 from twg.errors import PolicyDenied
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from guard.secret import Secret
     from twg.auth.signin import Narrator, SignIn
     from twg.auth.tokens import TokenManager
+    from twg.cli.output import Mode
     from twg.http import Http
     from twg.settings import Settings
     from twg.vault import AdminStore, KeyKeeper, SealedStore
@@ -38,12 +42,15 @@ SECRET_FAMILIES: Final = ("twg", "atlassian", "jira", "confluence", "bitbucket",
 DECLARES_AGENT: Final = ("TWG_AGENT", "TWG_AGENT_DEFAULTS")
 """Variables by which an agent declares itself; nothing undeclares one."""
 
+_MODES: Final[Mapping[str, Mode]] = MappingProxyType({"text": "text", "json": "json"})
+_OUTPUT_OPTION: Final = re.compile(r"-v*o(\w*)|--output(?:=(\w*))?")
+
 
 @dataclass(slots=True)
 class Options:
     """The global options, as the parser finds them."""
 
-    output: Literal["text", "json"] | None = None
+    output: Mode | None = None
     verbose: bool = False
     profile: str | None = None
 
@@ -75,6 +82,7 @@ class Wiring:
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
         self.command_path = "twg"
+        self._answer = Answer()
         self._managers: list[TokenManager] = []
 
     def begin(self, command_path: str, *, takes_secret: bool, human_only: bool) -> None:
@@ -182,7 +190,16 @@ class Wiring:
             stderr=self.stderr,
             scrubber=self._active_scrubber(),
             colour=self._colour(),
+            answer=self._answer,
         )
+
+    def settle_output(self) -> None:
+        """Look for ``--output`` where the parser ended before it came to it, or has not begun."""
+        if self.options.output is None:
+            for word, after in pairwise((*self.argv, "")):
+                if option := _OUTPUT_OPTION.fullmatch(word):
+                    asked = option[1] or option[2] or after
+                    self.options.output = _MODES.get(asked, self.options.output)
 
     @cached_property
     def scrubber(self) -> Scrubber:
@@ -415,7 +432,7 @@ class Wiring:
         return None
 
     def _colour(self) -> bool:
-        if self.environ.get("NO_COLOR"):
+        if self.environ.get("NO_COLOR") or self.agent is not None:
             return False
         return bool(self.environ.get("FORCE_COLOR")) or (
             self.stdout.isatty() and self.environ.get("TERM") != "dumb"

@@ -1,0 +1,96 @@
+"""The manual for programs: commands, their words and what comes of them, from the commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncclick as click
+
+from twg import __version__
+from twg.cli.command import Command, global_options
+from twg.cli.failure import docs_of
+from twg.errors import EXIT_STATUS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TYPES: Final = {"integer": "integer", "float": "number", "boolean": "boolean"}
+
+
+def manual_of(ctx: click.Context) -> dict[str, Any]:
+    """Return the manual of one command, or of a group and all commands below it."""
+    found = [_described(path, one) for path, one in commands_below(ctx.command, ctx.command_path)]
+    return _manual(found)
+
+
+def commands_below(command: click.Command, path: str) -> Iterator[tuple[str, Command]]:
+    """Yield every command with the words that call it, in the order in which help lists them.
+
+    Args:
+        command: Where to begin: a group, or a command, which is all there is then.
+        path: The words that call it.
+    """
+    if isinstance(command, Command):
+        if not command.hidden:
+            yield path, command
+    elif isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            if (inner := command.get_command(context, name)) is not None:
+                yield from commands_below(inner, f"{path} {name}")
+
+
+def _manual(commands: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "commands": commands,
+        "global_options": [_option(each) for each in global_options()],
+        "errors": [
+            {"code": code.value, "exit_code": status, "docs": docs_of(code)}
+            for code, status in EXIT_STATUS.items()
+        ],
+    }
+
+
+def _described(path: str, command: Command) -> dict[str, Any]:
+    everywhere = {name for each in global_options() for name in each.opts}
+    own = [each for each in command.params if not everywhere.intersection(each.opts)]
+    return {
+        "command": path,
+        "summary": command.get_short_help_str(limit=120),
+        "help": " ".join((command.help or "").split()),
+        "arguments": [_argument(each) for each in own if isinstance(each, click.Argument)],
+        "options": [_option(each) for each in own if isinstance(each, click.Option)],
+        "persons_only": command.human_only,
+        "takes_secret": command.takes_secret,
+    }
+
+
+def _argument(argument: click.Argument) -> dict[str, Any]:
+    return {
+        "name": (argument.metavar or argument.human_readable_name).strip("[].").upper(),
+        **_value(argument),
+        "repeatable": argument.nargs != 1,
+        "required": argument.required,
+    }
+
+
+def _option(option: click.Option) -> dict[str, Any]:
+    return {
+        "names": [*option.opts, *option.secondary_opts],
+        "value": None if option.is_flag else option.metavar or "VALUE",
+        **_value(option),
+        "repeatable": option.multiple,
+        "required": option.required,
+        "help": option.help,
+    }
+
+
+def _value(parameter: click.Parameter) -> dict[str, Any]:
+    kind, default = parameter.type, parameter.default
+    return {
+        "type": _TYPES.get(kind.name, "string"),
+        "choices": list(kind.choices) if isinstance(kind, click.Choice) else None,
+        # Where there is none, click has a word of its own.
+        "default": default if isinstance(default, bool | int | float | str) else None,
+    }
