@@ -80,10 +80,12 @@ async def in_tasks(work: Callable[[], Awaitable[object]]) -> int:
     return sum(isinstance(end, BaseException) for end in ends)
 
 
-def in_processes(work: Callable[[], object]) -> tuple[int, float]:
+def in_processes(
+    work: Callable[[], object], opened: Callable[[float], object] = bool
+) -> tuple[int, float]:
     """Let forked processes call at one moment; return how many failed, and when the last was done.
 
-    The moment is the closing of a pipe, for which all wait.
+    The moment is the closing of a pipe, for which all wait; `opened` hears when that was.
     """
     ready, set_ready = os.pipe()
     gate, open_gate = os.pipe()
@@ -93,6 +95,7 @@ def in_processes(work: Callable[[], object]) -> tuple[int, float]:
     waiting = PROCESSES
     while waiting:
         waiting -= len(os.read(ready, waiting))
+    opened(time.monotonic())
     os.close(open_gate)
     os.close(ready)
     failures = 0

@@ -142,6 +142,16 @@ def apart(url: str, run: Callable[[Callable[[], object]], Any]) -> None:
     )
 
 
+def floor(seconds: str) -> None:
+    """Processes that only begin an event loop and wait for as long as the server does."""
+    began: list[float] = []
+    asyncio.run(asyncio.sleep(0))
+    failing, done = meter.in_processes(
+        lambda: asyncio.run(asyncio.sleep(float(seconds))), opened=began.append
+    )
+    meter.tell(failing=failing, requests=0, after=max(0.0, done - began[0] - float(seconds)))
+
+
 async def fresh(url: str) -> None:
     """Get a fresh credential again and again."""
     with tempfile.TemporaryDirectory() as name:
@@ -188,6 +198,8 @@ def main(job: str, url: str, *rest: str) -> None:
             apart(url, meter.in_threads)
         case "processes":
             apart(url, meter.in_processes)
+        case "floor":
+            floor(*rest)
         case _:
             jobs: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
                 "many": many,
