@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "guard": {"guard"},
     "twg": set(),
     "twg.errors": {"guard"},
+    "twg.schemas": FOUNDATION,
     "twg.settings": FOUNDATION,
     "twg.transport": set(),
     "twg.trust": FOUNDATION,
@@ -39,6 +40,7 @@ MAY_IMPORT = {
     "twg.upkeep": FOUNDATION | {"twg.auth", "twg.vault"},
     "twg.cli": FOUNDATION
     | {
+        "twg.schemas",
         "twg.settings",
         "twg.http",
         "twg.vault",

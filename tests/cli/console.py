@@ -19,7 +19,7 @@ from anyio import to_thread
 
 from guard import audit
 from tests.auth.parts import credential_at, issued_by
-from tests.cli import orphanage
+from tests.cli import orphanage, shapes
 from tests.rigs.surroundings import FakeBrowser, clean_env
 from tests.roads.traveller import Traveller
 from tests.sandbox.running import SandboxHandle
@@ -155,6 +155,7 @@ class Console:
     def _checked(self, words: Sequence[str], ended: Ended, status: int | None) -> Ended:
         self.ended.append(ended)
         assert status in {None, ended.status}, ended
+        shapes.check(words, ended.status, ended.out)
         verbose = {"-v", "--verbose"} & set(words)
         assert verbose or "Traceback" not in ended.err
         return ended

@@ -19,6 +19,8 @@ PARSER = frozenset({"anyio", "asyncclick", "typing_extensions"})
 COMMANDS = {
     "--version": PARSER,
     "--help": PARSER,
+    "--help -o json": PARSER,
+    "commands -o json": PARSER,
     "auth status": PARSER,
     "auth list": PARSER,
     "provider list": PARSER,

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.cli import shapes
 from tests.rigs.surroundings import clean_env, fake_browser
 from tests.rigs.terminal import Terminal
 
@@ -71,6 +72,7 @@ class Traveller:
             found = await terminal.exit_status()
             shown = terminal.transcript()
         assert found == status, shown
+        shapes.check(words, found, shown[shown.index("{") :])
         document = json.loads(shown[shown.index("{") :])
         assert document["ok"] is (status == 0)
         return document["data"] if status == 0 else document["error"]

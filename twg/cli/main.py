@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "provider": ("twg.cli.provider:provider", "Add and remove OAuth servers to sign in at."),
     "sandbox": ("twg.cli.sandbox:sandbox", "Run a local Atlassian to try things on."),
     "uninstall": ("twg.cli.uninstall:uninstall", "Remove all that twg has made here."),
+    "commands": ("twg.cli.commands:commands", "List every command, for programs in full."),
     "demo": ("twg.cli.demo:demo", "Watch the whole story on the sandbox, in a minute."),
 }
 

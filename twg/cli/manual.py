@@ -6,21 +6,51 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncclick as click
 
-from twg import __version__
+from twg import __version__, schemas
 from twg.cli.command import Command, global_options
 from twg.cli.failure import docs_of
-from twg.errors import EXIT_STATUS
+from twg.errors import EXIT_STATUS, Code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_ALWAYS: Final = frozenset(
+    {
+        Code.INTERNAL,
+        Code.USAGE,
+        Code.SECRET_REFUSED,
+        Code.STORE_UNWRITABLE,
+        Code.STORE_CORRUPT,
+        Code.BUSY,
+        Code.CONFIG,
+        Code.INTERRUPTED,
+    }
+)
+"""What any command may fail with: each is guarded, settled by files, and recorded."""
 _TYPES: Final = {"integer": "integer", "float": "number", "boolean": "boolean"}
 
 
 def manual_of(ctx: click.Context) -> dict[str, Any]:
     """Return the manual of one command, or of a group and all commands below it."""
-    found = [_described(path, one) for path, one in commands_below(ctx.command, ctx.command_path)]
-    return _manual(found)
+    whole = isinstance(ctx.command, Command)
+    return _manual(ctx.command, ctx.command_path, with_results=whole)
+
+
+def whole_manual(ctx: click.Context) -> dict[str, Any]:
+    """Return the manual of every command, with the shape of each one's answer."""
+    root = ctx.find_root()
+    manual = _manual(root.command, root.command_path, with_results=True)
+    return manual | {"envelope": schemas.envelope()}
+
+
+def codes_of(path: str, command: Command) -> list[str]:
+    """Return the codes of a command's failures, in the order of exit statuses."""
+    found = {*_ALWAYS, *schemas.codes(path)}
+    if command.human_only:
+        found.add(Code.HUMAN_REQUIRED)
+    if command.takes_secret:
+        found |= {Code.SECRET_REJECTED, Code.TTY_REQUIRED}
+    return [code.value for code in EXIT_STATUS if code in found]
 
 
 def commands_below(command: click.Command, path: str) -> Iterator[tuple[str, Command]]:
@@ -40,10 +70,13 @@ def commands_below(command: click.Command, path: str) -> Iterator[tuple[str, Com
                 yield from commands_below(inner, f"{path} {name}")
 
 
-def _manual(commands: list[dict[str, Any]]) -> dict[str, Any]:
+def _manual(command: click.Command, path: str, *, with_results: bool) -> dict[str, Any]:
     return {
         "version": __version__,
-        "commands": commands,
+        "commands": [
+            _described(path, one) | ({"result": schemas.result(path)} if with_results else {})
+            for path, one in commands_below(command, path)
+        ],
         "global_options": [_option(each) for each in global_options()],
         "errors": [
             {"code": code.value, "exit_code": status, "docs": docs_of(code)}
@@ -63,6 +96,7 @@ def _described(path: str, command: Command) -> dict[str, Any]:
         "options": [_option(each) for each in own if isinstance(each, click.Option)],
         "persons_only": command.human_only,
         "takes_secret": command.takes_secret,
+        "codes": codes_of(path, command),
     }
 
 
