@@ -81,6 +81,7 @@ ONE_PLACE_ONLY = {
     "asyncclick": {"twg/cli"},
     "re2": {"guard/sieve.py"},
     "segno": {"twg/cli/narrator.py"},
+    "jmespath": {"twg/cli/api_pages.py"},
 }
 """Where each outside package is used, so that its successor is a change in one place."""
 

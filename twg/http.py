@@ -12,6 +12,7 @@ import json
 import math
 import socket
 import ssl
+import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -74,10 +75,11 @@ class Response:
 
     def server_time(self) -> float | None:
         """Return the server's clock by its Date header, in Unix seconds, or None."""
-        try:
-            return parsedate_to_datetime(self.headers["date"]).timestamp()
-        except (KeyError, ValueError, TypeError, OverflowError):
-            return None
+        return _moment(self.headers.get("date", ""))
+
+    def retry_after(self) -> float | None:
+        """Return for how many seconds it asks to wait (RFC 9110 section 10.2.3), or None."""
+        return _wait(self.headers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +90,49 @@ class Stream:
         status: The HTTP status.
         headers: Names in lower case; of repeated headers the values joined by commas.
         chunks: The body as it arrives, unbounded; to be read once, inside the exchange.
+        url: What was asked for.
     """
 
     status: int
     headers: Mapping[str, str]
     chunks: AsyncIterator[bytes]
+    url: str
+
+    def retry_after(self) -> float | None:
+        """Return for how many seconds it asks to wait (RFC 9110 section 10.2.3), or None."""
+        return _wait(self.headers)
+
+    async def whole(self, limit: int) -> Response:
+        """Read the body to its end.
+
+        Raises:
+            BodyTooLarge: More than `limit` bytes.
+        """
+        body = bytearray()
+        async for chunk in self.chunks:
+            body += chunk
+            if len(body) > limit:
+                raise _too_large(urlsplit(self.url).netloc, limit)
+        return Response(status=self.status, headers=self.headers, body=bytes(body), url=self.url)
+
+
+def _moment(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _wait(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    until = _moment(value)
+    if until is None:
+        return None
+    # By the server's own clock where it tells it: ours may be wrong.
+    now = _moment(headers.get("date", ""))
+    return max(0.0, until - (time.time() if now is None else now))
 
 
 def strict_json(body: bytes) -> Any:
@@ -311,8 +351,9 @@ class Http:
         *,
         pinned: frozenset[str],
         headers: Mapping[str, str],
-        basic: tuple[str, Secret],
-        content: AsyncIterable[bytes] | None = None,
+        bearer: Secret | None = None,
+        basic: tuple[str, Secret] | None = None,
+        content: bytes | AsyncIterable[bytes] | None = None,
     ) -> AsyncIterator[Stream]:
         """Send one request and yield its answer, both bodies as they come, in constant memory.
 
@@ -320,8 +361,9 @@ class Http:
             method: The HTTP method.
             url: An absolute URL; https, or http to loopback.
             pinned: The origins that may get the secret.
-            headers: Further headers, none of them secret; with a Content-Length the body is sent
-                so, else in chunks.
+            headers: Further headers, none of them secret; with a Content-Length a body that comes
+                bit by bit is sent so, else in chunks.
+            bearer: Sent as ``Authorization: Bearer`` (RFC 6750 section 2.1).
             basic: User and secret for ``Authorization: Basic`` (RFC 7617).
             content: The request's body.
 
@@ -333,14 +375,19 @@ class Http:
         target = origin(url)
         sent = httpx.Headers({"Accept-Encoding": "identity", "User-Agent": self._user_agent})
         sent.update(headers)
-        sent["Authorization"] = _basic(_Revealing(target, pinned), *basic)
-        with _translated(urlsplit(url).netloc, math.inf):
+        if bearer is not None:
+            sent["Authorization"] = bearer_header(url, bearer, pinned)
+        if basic is not None:
+            sent["Authorization"] = _basic(_Revealing(target, pinned), *basic)
+        host = urlsplit(url).netloc
+        with _translated(host, math.inf):
             async with self._answered(method, url, sent, content) as answer:
                 _check_plain(answer)
                 yield Stream(
                     status=answer.status_code,
                     headers=_lowered(answer.headers),
-                    chunks=answer.aiter_raw(),
+                    chunks=_chunks(answer, host),
+                    url=url,
                 )
 
     @contextlib.asynccontextmanager
@@ -349,7 +396,7 @@ class Http:
         method: str,
         url: str,
         headers: httpx.Headers,
-        content: str | AsyncIterable[bytes] | None,
+        content: str | bytes | AsyncIterable[bytes] | None,
     ) -> AsyncIterator[httpx.Response]:
         """Send a request; yield its answer, whose body is to be read in the block."""
         transport = self._transport(origin(url))
@@ -438,15 +485,25 @@ def _check_plain(answer: httpx.Response) -> None:
         raise BodyTooLarge(f"{host} sent a compressed answer that was not asked for")
 
 
+async def _chunks(answer: httpx.Response, host: str) -> AsyncIterator[bytes]:
+    # Translated here as well: whoever reads may want to know at once, and go on.
+    with _translated(host, math.inf):
+        async for chunk in answer.aiter_raw():
+            yield chunk
+
+
 async def _bounded(answer: httpx.Response, limit: int) -> bytes:
     _check_plain(answer)
     body = bytearray()
     async for chunk in answer.aiter_raw():
         body += chunk
         if len(body) > limit:
-            host = answer.request.url.host
-            raise BodyTooLarge(f"{host} sent an answer of more than {limit} bytes")
+            raise _too_large(answer.request.url.host, limit)
     return bytes(body)
+
+
+def _too_large(host: str, limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"{host} sent an answer of more than {limit} bytes")
 
 
 @contextlib.contextmanager

@@ -100,7 +100,7 @@ class Host:
             self._failures += 1
             self._in_a_row += 1
         asked = error.retry_after if isinstance(error, Unavailable) else None
-        rest = _rest_after(self._in_a_row) if asked is None else min(asked, _LONGEST_REST_ASKED)
+        rest = rest_after(self._in_a_row) if asked is None else min(asked, _LONGEST_REST_ASKED)
         self._rests_until = max(self._rests_until, self._now() + rest)
 
     def _answered(self) -> None:
@@ -148,6 +148,7 @@ def at_once() -> int:
     return max(1, min(AT_ONCE, files // _FILES_A_RENEWAL))
 
 
-def _rest_after(failures: int) -> float:
+def rest_after(failures: int) -> float:
+    """Return for how many seconds to let a host rest after so many failures, with jitter."""
     longest = min(_FIRST_REST * 2.0 ** (failures - 1), _LONGEST_REST)
     return longest * random.uniform(0.5, 1.5)  # noqa: S311 - jitter

@@ -2,182 +2,317 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncclick as click
 
 from twg.cli.again import signed_in_again
 from twg.cli.command import command
-from twg.errors import AuthExpired, AuthRevoked, HttpError, UsageError
+from twg.errors import AuthExpired, AuthRevoked, UsageError
 
 if TYPE_CHECKING:
-    from twg.auth.tokens import TokenManager
-    from twg.cli.wiring import Wiring
-    from twg.http import Http, Response
-    from twg.vault import Credential
+    from collections.abc import AsyncIterator
 
-_UNAUTHORIZED: Final = 401
+    from twg.cli.api_file import OutputFile
+    from twg.cli.api_pages import Manner, Page, Shown
+    from twg.cli.calling import Line
+    from twg.cli.wiring import Wiring
+    from twg.errors import HttpError
+    from twg.http import Response, Stream
+    from twg.products.call import Call
+
 _FIRST_ERROR: Final = 400
-_LARGEST_ANSWER: Final = 64 * 1024 * 1024
-_SECONDS: Final = 60.0
+_FIRST_REDIRECT: Final = 300
+_GRAPHQL: Final = "graphql"
+_LARGEST_DOCUMENT: Final = 64 * 1024 * 1024
+_SMALL: Final = 64 * 1024
+_TEXTUAL: Final = ("text/", "application/json", "application/xml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What was asked for, by the names of the options.
+
+    Attributes:
+        service: What is called.
+        path: Where; None where it follows from the service.
+        site: On which site; None for the default one.
+        method: How; None where it follows from the rest.
+        raw_field: Fields that are texts.
+        field: Fields of other types, and from files.
+        header: Further headers.
+        input: The file that is the body.
+        paginate: Follow the pages.
+        slurp: Show all pages as one list.
+        include: Show status and headers, too.
+        silent: Show no body.
+        query: What to show of each answer.
+        jsonl: Show one line for each item.
+        output_file: Where to put the answer.
+    """
+
+    service: str
+    path: str | None
+    site: str | None
+    method: str | None
+    raw_field: tuple[str, ...]
+    field: tuple[str, ...]
+    header: tuple[str, ...]
+    input: str | None
+    paginate: bool
+    slurp: bool
+    include: bool
+    silent: bool
+    query: str | None
+    jsonl: bool
+    output_file: str | None
 
 
 @command(
     "api",
     params=[
         click.Argument(["service"], metavar="SERVICE"),
-        click.Argument(["path"], metavar="PATH"),
-        click.Option(["--site"], metavar="HOST", help="Call this site, not the default one."),
+        click.Argument(["path"], metavar="[PATH]", required=False),
+        click.Option(["-X", "--method"], metavar="METHOD", help="GET, or POST with fields."),
+        click.Option(
+            ["-f", "--raw-field"],
+            metavar="K=V",
+            multiple=True,
+            help="Send a text as a field: in the query of a GET, else in a JSON body.",
+        ),
+        click.Option(
+            ["-F", "--field"],
+            metavar="K=V",
+            multiple=True,
+            help="Likewise; true, false, null and whole numbers are those, @FILE is its text.",
+        ),
+        click.Option(["-H", "--header"], metavar="K:V", multiple=True, help="Send a header, too."),
+        click.Option(["--input"], metavar="FILE", help="Send this file as the body; - is stdin."),
+        click.Option(["--paginate"], is_flag=True, help="Go on with the next pages to the end."),
+        click.Option(["--slurp"], is_flag=True, help="With --paginate: show one list of pages."),
         click.Option(["-i", "--include"], is_flag=True, help="Show status and headers, too."),
+        click.Option(["--silent"], is_flag=True, help="Show no body."),
+        click.Option(["-q", "--query"], metavar="EXPR", help="Show what this JMESPath chooses."),
+        click.Option(["--jsonl"], is_flag=True, help="Show one line of JSON for each item."),
+        click.Option(["--output-file"], metavar="FILE", help="Put the answer there, 0600."),
+        click.Option(["--site"], metavar="HOST", help="Call this site, not the default one."),
     ],
 )
-async def api(wiring: Wiring, *, service: str, path: str, site: str | None, include: bool) -> None:
-    """Get PATH from SERVICE: jira, confluence, atlassian (api.atlassian.com), bitbucket or admin.
+async def api(wiring: Wiring, **words: Any) -> None:
+    r"""Call PATH at SERVICE: jira, confluence, atlassian, graphql, bitbucket or admin.
 
     Base address, site and credential follow from the sign-in; for admin, from the organization
-    that `twg admin auth switch` chose. For example: `twg api jira /rest/api/3/myself`
+    that `twg admin auth switch` chose. For graphql, the path follows, too. For example:
+
+    \b
+      twg api jira /rest/api/3/myself
+      twg api jira /rest/api/3/search/jql -X GET -f jql='project=ORC' --paginate
+      twg api graphql -f query='query { me { user { name } } }'
+
+    Fields are nested by `a[b]=v` and make lists by `a[]=v`.
     """
-    if service == "bitbucket":
-        answer = await _from_bitbucket(wiring, path, site)
-    else:
-        answer = await _by_sign_in(wiring, service, path, site)
-    if answer.status >= _FIRST_ERROR:
-        why, remedy = await _meaning(wiring, service, site, answer)
-        data = _data(answer, include=include)
-        raise HttpError(answer.status, _host(answer), data, why=why, remediation=remedy)
-    if wiring.output.mode == "json":
-        wiring.output.result(_data(answer, include=include), [])
-    else:
-        wiring.output.raw(_text(answer, include=include))
-
-
-async def _by_sign_in(wiring: Wiring, service: str, path: str, site: str | None) -> Response:
+    options = Options(**words)
+    _check(options, wiring.output.mode)
     try:
-        return await _answer(wiring, service, path, site)
+        await _run(wiring, options)
     except (AuthExpired, AuthRevoked) as ended:
         if not await signed_in_again(wiring, ended):
             raise
-        return await _answer(wiring, service, path, site)
+        await _run(wiring, options)
 
 
-async def _from_bitbucket(wiring: Wiring, path: str, site: str | None) -> Response:
-    from twg.cli.bitbucket import stored  # noqa: PLC0415 - httpx only where it is used
-    from twg.products import bitbucket  # noqa: PLC0415 - likewise
-
-    if site is not None:
-        raise UsageError("--site does not go with bitbucket", "A workspace stands in the path.")
-    profile = await wiring.profile()
-    token = await stored(wiring, profile)
-    url = bitbucket.url_for(token, path)
-    _refuse_secrets(wiring, path)
-    async with wiring.http() as http:
-        answer = await bitbucket.get(http, token, url, limit=_LARGEST_ANSWER, deadline=_SECONDS)
-    if answer.status == _UNAUTHORIZED:
-        raise AuthExpired(
-            profile,
-            "Bitbucket does not take the stored token: it has expired, or was revoked",
-            command="twg setup bitbucket --force",
+def _check(options: Options, mode: str) -> None:
+    """Refuse options that exclude each other."""
+    shown = {
+        "--slurp": options.slurp,
+        "--jsonl": options.jsonl,
+        "--include": options.include,
+        "--silent": options.silent,
+        "--query": options.query is not None,
+        "--output-file": options.output_file is not None,
+        "--input": options.input is not None,
+        "--paginate": options.paginate,
+    }
+    for one, other in _APART:
+        if shown[one] and shown[other]:
+            raise UsageError(f"{one} and {other} exclude each other", "Leave one of them out.")
+    if options.slurp and not options.paginate:
+        raise UsageError("--slurp makes one list of pages, so it goes with --paginate")
+    if options.jsonl and mode == "json" and options.output_file is None:
+        raise UsageError(
+            "--jsonl makes many documents, and with json output there is exactly one",
+            "Add --output-file FILE, or -o text.",
         )
-    return answer
 
 
-async def _answer(wiring: Wiring, service: str, path: str, site: str | None) -> Response:
-    if service == "admin":
-        return await _admin_answer(wiring, path, site)
-    async with wiring.http() as http, wiring.token_manager(http) as tokens:
-        return await _call(wiring, tokens, http, service, path, site)
+_APART: Final = (
+    ("--slurp", "--jsonl"),
+    ("--slurp", "--query"),
+    ("--jsonl", "--include"),
+    ("--silent", "--jsonl"),
+    ("--silent", "--query"),
+    ("--silent", "--output-file"),
+    ("--include", "--output-file"),
+    ("--input", "--paginate"),
+)
 
 
-async def _admin_answer(wiring: Wiring, path: str, site: str | None) -> Response:
-    from twg.cli import admin_keys  # noqa: PLC0415 - httpx only where it is used
-    from twg.products import admin  # noqa: PLC0415 - likewise
+async def _run(wiring: Wiring, options: Options) -> None:
+    from twg.cli.api_call import call_of  # noqa: PLC0415 - httpx only where it is used
+    from twg.cli.api_input import Brought  # noqa: PLC0415 - likewise
+    from twg.cli.calling import line_to  # noqa: PLC0415 - likewise
 
-    if site is not None:
-        raise UsageError("--site does not go with admin", "Leave it out.")
-    key = await admin_keys.to_call_with(wiring)
-    url = admin.url_for(key, path)
-    _refuse_secrets(wiring, path)
-    async with wiring.http() as http:
-        return await admin.get(http, key, url, limit=_LARGEST_ANSWER, deadline=_SECONDS)
-
-
-async def _call(
-    wiring: Wiring, tokens: TokenManager, http: Http, service: str, path: str, site: str | None
-) -> Response:
-    from twg.products import atlassian  # noqa: PLC0415 - httpx only where it is used
-
-    profile = await wiring.profile()
-    credential = await tokens.get(profile)
-    url = atlassian.url_for(credential, service, path, site)
-    _refuse_secrets(wiring, path)
-    answer = await _get(http, credential, url)
-    # What the person did not allow, a renewed token may not do either.
-    if answer.status != _UNAUTHORIZED or atlassian.why_refused(credential, service, site, answer):
-        return answer
-    renewed = await tokens.instead_of(credential)
-    if renewed is None:
-        return answer
-    answer = await _get(http, renewed, url)
-    if answer.status == _UNAUTHORIZED:
-        raise AuthExpired(
-            profile, f"{service} does not accept this sign-in, nor did a renewal change that"
-        )
-    return answer
+    brought = Brought(wiring.settings)
+    call = await call_of(options, brought)
+    manner = _manner(options)
+    async with line_to(wiring, call.service, options.site) as line:
+        call = line.settled(call, brought.parts)
+        async with _file(wiring, options) as file:
+            if _is_passed_on(wiring, options, call, file):
+                told = await _pass_on(wiring, line, call, manner, file)
+            else:
+                told = await _read(wiring, line, call, options, manner, file)
+            if file is not None:
+                await file.finish()
+                _tell(wiring, file, told)
 
 
-async def _meaning(
-    wiring: Wiring, service: str, site: str | None, answer: Response
-) -> tuple[str | None, str | None]:
-    """Return what an error means for this sign-in, and what to do; None for what is not known."""
-    from twg.products import atlassian  # noqa: PLC0415 - httpx only where it is used
+def _manner(options: Options) -> Manner:
+    from twg.cli.api_pages import Expression, Manner  # noqa: PLC0415 - httpx behind it
 
-    summary = (await wiring.store.summaries()).profiles.get(await wiring.profile())
-    if summary is None or service not in atlassian.SERVICES:
-        return None, None
-    return atlassian.why_refused(summary, service, site, answer) or (None, None)
-
-
-def _refuse_secrets(wiring: Wiring, path: str) -> None:
-    """Refuse to send what holds a secret; the stored ones must have been read before."""
-    route, _, query = path.partition("?")
-    wiring.refuse_outgoing([("the path", route), ("the query", query)])
-
-
-async def _get(http: Http, credential: Credential, url: str) -> Response:
-    return await http.request(
-        "GET",
-        url,
-        pinned=credential.hosts,
-        bearer=credential.tokens.access,
-        limit=_LARGEST_ANSWER,
-        deadline=_SECONDS,
+    return Manner(
+        include=options.include,
+        silent=options.silent,
+        slurp=options.slurp,
+        jsonl=options.jsonl,
+        expression=None if options.query is None else Expression(options.query),
     )
 
 
-def _host(answer: Response) -> str:
-    from urllib.parse import urlsplit  # noqa: PLC0415 - only for the message
+@asynccontextmanager
+async def _file(wiring: Wiring, options: Options) -> AsyncIterator[OutputFile | None]:
+    """Have the file for the answer ready before anything is sent, if one is wanted."""
+    if options.output_file is None:
+        yield None
+        return
+    from pathlib import Path  # noqa: PLC0415 - its import is not free
 
-    return urlsplit(answer.url).netloc
+    from twg.cli.api_file import OutputFile  # noqa: PLC0415 - only with --output-file
+
+    path = Path(options.output_file)
+    async with OutputFile(path, wiring.settings, wiring.scrubber) as file:
+        yield file
 
 
-def _data(answer: Response, *, include: bool) -> Any:
-    """Return the answer as JSON values: the body where it is JSON, else its text."""
-    from twg.http import BadBody  # noqa: PLC0415 - httpx only where it is used
+def _is_passed_on(wiring: Wiring, options: Options, call: Call, file: OutputFile | None) -> bool:
+    """Tell whether the answer can go through as it comes, however long it is."""
+    if options.paginate or options.jsonl or options.query is not None or call.service == _GRAPHQL:
+        return False
+    return file is not None or wiring.output.mode == "text"
 
+
+async def _pass_on(
+    wiring: Wiring, line: Line, call: Call, manner: Manner, file: OutputFile | None
+) -> dict[str, Any]:
+    """Show an answer as it comes, in constant memory."""
+    from twg.cli.api_pages import head_of  # noqa: PLC0415 - httpx behind it
+
+    async with line.open(call) as answer:
+        if answer.status >= _FIRST_ERROR:
+            raise _error(wiring, line, call, await answer.whole(_LARGEST_DOCUMENT), manner)
+        stream = wiring.output.stream() if file is None else None
+        sink = stream or file
+        if sink is not None and manner.include:
+            sink.write(head_of(answer.status, answer.headers))
+        small = bytearray()
+        async for chunk in answer.chunks:
+            if len(small) <= _SMALL:
+                small += chunk
+            if sink is not None and not manner.silent:
+                sink.write(chunk)
+        if stream is not None:
+            stream.finish(line=answer.headers.get("content-type", "text/").startswith(_TEXTUAL))
+        _tell_of_redirect(wiring, answer)
+        if len(small) <= _SMALL:
+            _tell_if_empty(wiring, line, call, bytes(small))
+        return {"status": answer.status}
+
+
+async def _read(
+    wiring: Wiring,
+    line: Line,
+    call: Call,
+    options: Options,
+    manner: Manner,
+    file: OutputFile | None,
+) -> dict[str, Any]:
+    """Show answers that are read to their ends one by one: pages, or what is chosen from."""
+    from twg.cli.api_pages import Once, Written, listing  # noqa: PLC0415 - httpx behind it
+
+    if file is not None:
+        return await _pages(wiring, line, call, options, manner, Written(file, manner))
+    if wiring.output.mode == "text":
+        stream = wiring.output.stream()
+        told = await _pages(wiring, line, call, options, manner, Written(stream, manner))
+        stream.finish(line=True)
+        return told
+    if not options.paginate:
+        return await _pages(wiring, line, call, options, manner, Once(wiring.output, manner))
+    async with listing(wiring, manner) as listed:
+        return await _pages(wiring, line, call, options, manner, listed)
+
+
+async def _pages(
+    wiring: Wiring, line: Line, call: Call, options: Options, manner: Manner, shown: Shown
+) -> dict[str, Any]:
+    from twg.cli.api_walk import Walk  # noqa: PLC0415 - httpx behind it
+
+    walk = Walk(wiring, line, lambda page, at: _checked(wiring, line, at, page, manner))
+    await walk.go(call, shown, paginate=options.paginate)
+    if walk.items == 0 and (why := line.service.why_empty(call)):
+        wiring.output.warn(why)
+    return {"status": walk.status, "pages": walk.pages}
+
+
+def _checked(wiring: Wiring, line: Line, call: Call, page: Page, manner: Manner) -> None:
+    """Raise what an answer means that is none of success."""
+    answer = page.answer
+    if answer.status >= _FIRST_ERROR:
+        raise _error(wiring, line, call, answer, manner)
+    _tell_of_redirect(wiring, answer)
+    if call.service == _GRAPHQL and isinstance(page.value, dict) and page.value.get("errors"):
+        raise _error(wiring, line, call, answer, manner)
+
+
+def _error(wiring: Wiring, line: Line, call: Call, answer: Response, manner: Manner) -> HttpError:
+    from twg.cli.api_errors import error_of  # noqa: PLC0415 - only for errors
+
+    meaning = line.service.meaning(call, answer)
+    return error_of(answer, meaning, manner, wiring.scrubber)
+
+
+def _tell_of_redirect(wiring: Wiring, answer: Response | Stream) -> None:
+    if _FIRST_REDIRECT <= answer.status < _FIRST_ERROR and (to := answer.headers.get("location")):
+        wiring.output.warn(
+            f"the service sends on to {to.partition('?')[0]}; the credential does not follow"
+        )
+
+
+def _tell_if_empty(wiring: Wiring, line: Line, call: Call, body: bytes) -> None:
+    from twg.http import BadBody, strict_json  # noqa: PLC0415 - httpx only where it is used
+    from twg.products.paging import items_of  # noqa: PLC0415 - likewise
+
+    why = line.service.why_empty(call)
     try:
-        body = answer.json() if answer.body else None
+        if why and items_of(strict_json(body)) == []:
+            wiring.output.warn(why)
     except BadBody:
-        body = _decoded(answer)
-    if not include:
-        return body
-    return {"status": answer.status, "headers": dict(answer.headers), "body": body}
+        return
 
 
-def _text(answer: Response, *, include: bool) -> str:
-    """Return the answer as it came: to parse it again would change its numbers."""
-    head = [f"HTTP {answer.status}", *(f"{n}: {v}" for n, v in answer.headers.items()), ""]
-    return "\n".join([*(head if include else []), _decoded(answer)])
-
-
-def _decoded(answer: Response) -> str:
-    return answer.body.decode("utf-8", "replace")
+def _tell(wiring: Wiring, file: OutputFile, told: dict[str, Any]) -> None:
+    path = wiring.shown(file.path)
+    data = {"file": str(file.path), "bytes": file.size, **told}
+    wiring.output.result(data, [f"✔ {file.size} bytes in {path}"])

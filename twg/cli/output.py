@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from guard.scrub import Scrubber
     from twg.cli.failure import Failure
+    from twg.cli.streamed import Streamed
 
 Mode = Literal["text", "json"]
 
@@ -133,6 +134,25 @@ class Output:
             text = "\n".join(printable(line) for line in text.splitlines())
         text = self._scrub(text)
         self._put(text if text.endswith("\n") else f"{text}\n")
+
+    def stream(self) -> Streamed:
+        """Return what prints a service's own bytes as they come, as `raw` prints a text."""
+        from twg.cli.streamed import Streamed  # noqa: PLC0415 - only for `twg api`
+
+        return Streamed(self._stdout, self._scrubber)
+
+    def listed(self, parts: Iterable[str]) -> None:
+        """Print one document whose data is a list, written and scrubbed already, part by part."""
+        self._stdout.write('{\n  "ok": true,\n  "data": [')
+        for part in parts:
+            self._stdout.write(part)
+        self._stdout.write("]\n}\n")
+        self._stdout.flush()
+
+    def progress(self, words: str) -> None:
+        """Show on one line of the person's terminal how far it is; with no words, clear it."""
+        self._stderr.write(f"\r\x1b[K{self._scrub(printable(words))}")
+        self._stderr.flush()
 
     def say(self, line: str) -> None:
         """Tell the person something beside the result."""

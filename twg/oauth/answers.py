@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import time
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -66,7 +64,10 @@ def check_success(answer: Response) -> None:
         raise ProtocolError(f"{host_of(answer)} answered with a redirect, which is not followed")
     if status >= _SERVER_ERROR_FROM or status in _TRY_AGAIN or is_page(answer):
         raise Unavailable(
-            host_of(answer), f"it answered HTTP {status}", status=status, retry_after=_wait(answer)
+            host_of(answer),
+            f"it answered HTTP {status}",
+            status=status,
+            retry_after=answer.retry_after(),
         )
     raise _refusal(answer, object_or_empty(answer))
 
@@ -136,16 +137,3 @@ def _refusal(answer: Response, document: dict[str, Any]) -> GrantRefused:
         answer.status,
         host_of(answer),
     )
-
-
-def _wait(answer: Response) -> float | None:
-    value = answer.headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
-    try:
-        until = parsedate_to_datetime(value).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None
-    # By the server's own clock where it tells it: ours may be wrong.
-    now = answer.server_time()
-    return max(0.0, until - (time.time() if now is None else now))

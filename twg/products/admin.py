@@ -150,24 +150,15 @@ def url_for(key: AdminKey, path: str) -> str:
     return atlassian.below(key.api_base, path, _PREFIX)
 
 
-async def get(http: Http, key: AdminKey, url: str, **limits: Any) -> Response:
-    """Get `url` with a key.
-
-    Raises:
-        AdminKeyExpired: It is not accepted any more.
-        ConfigError: The URL is at another origin than the key is for; nothing was sent.
-        NetworkError: No answer.
-    """
-    answer = await http.request("GET", url, pinned=key.hosts, bearer=key.key, **limits)
-    if answer.status == UNAUTHORIZED:
-        raise AdminKeyExpired(
-            key.org,
-            f"{host_of(answer)} does not accept the Admin API key of the organization {key.org}: "
-            "it has expired, was revoked, or this API takes no such key",
-            f"Make another at {place_of(key.api_base).keys_page}, then run "
-            f"`twg admin auth login --org {key.org}` in a terminal.",
-        )
-    return answer
+def not_accepted(key: AdminKey, answer: Response) -> AdminKeyExpired:
+    """Return what it means that a key is not accepted any more."""
+    return AdminKeyExpired(
+        key.org,
+        f"{host_of(answer)} does not accept the Admin API key of the organization {key.org}: "
+        "it has expired, was revoked, or this API takes no such key",
+        f"Make another at {place_of(key.api_base).keys_page}, then run "
+        f"`twg admin auth login --org {key.org}` in a terminal.",
+    )
 
 
 def _refusal(answer: Response, place: Place, org: str) -> AdminKeyRefused | ProtocolError:

@@ -18,6 +18,7 @@ from twg.products.answers import (
     host_of,
     words_in,
 )
+from twg.products.call import GRAPHQL, GRAPHQL_PATH
 from twg.vault import Account, Site
 
 if TYPE_CHECKING:
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
 ISSUER: Final = "https://auth.atlassian.com"
 API_BASE: Final = "https://api.atlassian.com"
 
-SERVICES: Final = ("jira", "confluence", "atlassian")
+SERVICES: Final = ("jira", "confluence", "atlassian", GRAPHQL)
 """Those that take the sign-in's own token."""
+
+WITH_SITES: Final = ("jira", "confluence")
+"""Those of them that are on a site."""
 
 # How a scope tells its product: `read:jira-work`, `read:page:confluence`. Requests of Jira Service
 # Management go through Jira's gateway.
@@ -133,6 +137,28 @@ async def sites_of(http: Http, provider: Provider, access: Secret) -> tuple[Site
     return tuple(sites.values())
 
 
+def unknown(service: str) -> UsageError:
+    """Return the error for a service that there is not."""
+    known = ", ".join((*SERVICES, "bitbucket", "admin"))
+    return UsageError(f"{service!r} is not a service", f"Known are {known}.")
+
+
+def base_of(credential: Credential, service: str, site: str | None = None) -> str:
+    """Return the URL that paths of `service` begin with for this credential.
+
+    Raises:
+        UsageError: An unknown service.
+        AuthRequired: The person chose no site when they signed in.
+        ConfigError: The site was not consented to, or the provider has no sites.
+    """
+    if service not in SERVICES:
+        raise unknown(service)
+    base = credential.provider.api_base.rstrip("/")
+    if service in WITH_SITES:
+        base = f"{base}/ex/{service}/{_cloud_id(credential, site)}"
+    return base
+
+
 def url_for(credential: Credential, service: str, path: str, site: str | None = None) -> str:
     """Return the URL of `path` at `service` for this credential.
 
@@ -147,14 +173,25 @@ def url_for(credential: Credential, service: str, path: str, site: str | None = 
         AuthRequired: The person chose no site when they signed in.
         ConfigError: The site was not consented to, or the provider has no sites.
     """
-    if service not in SERVICES:
-        known = ", ".join((*SERVICES, "bitbucket", "admin"))
-        raise UsageError(f"{service!r} is not a service", f"Known are {known}.")
     check_path(path)
-    base = credential.provider.api_base.rstrip("/")
-    if service != "atlassian":
-        base = f"{base}/ex/{service}/{_cloud_id(credential, site)}"
-    return below(base, path)
+    route = path.partition("?")[0]
+    if service == GRAPHQL and route != GRAPHQL_PATH:
+        raise UsageError(f"the path of graphql is {GRAPHQL_PATH}", "Leave the path out.")
+    return below(base_of(credential, service, site), path)
+
+
+def site_called(credential: Credential, service: str, host: str | None) -> str | None:
+    """Return the host of the site that a call goes to; None for a service without sites.
+
+    Raises:
+        AuthRequired: The person chose no site when they signed in.
+        ConfigError: The site was not consented to, or the provider has no sites.
+    """
+    if service not in WITH_SITES:
+        return None
+    if (site := _site_called(credential, host)) is not None:
+        return site.host
+    raise not_covered(credential, host)
 
 
 def misses_sites(credential: Credential) -> bool:
@@ -197,6 +234,27 @@ def why_refused(
     if lacks_scope(answer):
         return "this sign-in has no scope for that call", _MORE_SCOPES
     return None
+
+
+def why_empty(credential: Credential, service: str, site: str | None) -> str | None:
+    """Return why a product's lists may be empty for a sign-in: it has no scope to read them.
+
+    Some lists come back empty then, where others are refused. None where it has one, or where its
+    scopes are not known.
+    """
+    called = _site_called(credential, site)
+    if service not in _NAMES or called is None or not called.scopes:
+        return None
+    if any(_is_of(scope, service) and not _only_writes(scope) for scope in called.scopes):
+        return None
+    return (
+        f"the list is empty, and this sign-in has no scope to read {service.capitalize()} on "
+        f"{called.host}: there may be more than it may see. {_MORE_SCOPES}"
+    )
+
+
+def _only_writes(scope: str) -> bool:
+    return scope.startswith(("write:", "delete:"))
 
 
 def _has(site: Site, service: str) -> bool:

@@ -221,6 +221,23 @@ def lacking(scopes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(scope for scope in COMMON_SCOPES if scope not in scopes)
 
 
+def why_refused(answer: Response) -> tuple[str, str] | None:
+    """Return what an error means for the token and what to do, where Bitbucket tells."""
+    granted = _granted(answer) if answer.status == FORBIDDEN else None
+    if granted is None:
+        return None
+    needed = ", ".join(_required(answer))
+    remedy = "Make another token that has it too, and run `twg setup bitbucket --force`."
+    return f"the stored token lacks a scope{f': {needed}' if needed else ''}", remedy
+
+
+def why_empty(token: BitbucketToken) -> str | None:
+    """Return why a list may be empty for a token: it has no scope to read any."""
+    if not token.scopes or any(not scope.startswith("write:") for scope in token.scopes):
+        return None
+    return "the list is empty, and the stored token has no scope to read: there may be more"
+
+
 def _refusal(answer: Response) -> TokenRefused | ProtocolError:
     """Return what an answer to the check means that is not the account."""
     host, status = host_of(answer), answer.status
@@ -269,6 +286,14 @@ def _granted(answer: Response) -> tuple[str, ...] | None:
         return tuple(filter(None, map(words_in, detail["granted"])))
     except (BadBody, LookupError, TypeError):
         return _scopes(answer) or None
+
+
+def _required(answer: Response) -> tuple[str, ...]:
+    try:
+        required = answer.json()["error"]["detail"]["required"]
+        return tuple(filter(None, map(words_in, required)))
+    except (BadBody, LookupError, TypeError):
+        return ()
 
 
 def _scopes(answer: Response) -> tuple[str, ...]:
