@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "twg.vault": FOUNDATION,
     "twg.oauth": FOUNDATION | {"twg.http"},
     "twg.git": FOUNDATION | {"twg.http"},
+    "twg.policy": FOUNDATION,
     "twg.products": FOUNDATION | {"twg.http", "twg.vault"},
     "twg.auth": FOUNDATION | {"twg.http", "twg.vault", "twg.oauth"},
     "twg.sandbox": FOUNDATION | {"twg.http"},
@@ -44,6 +45,7 @@ MAY_IMPORT = {
         "twg.vault",
         "twg.oauth",
         "twg.git",
+        "twg.policy",
         "twg.products",
         "twg.auth",
         "twg.sandbox",
@@ -77,6 +79,7 @@ ONE_PLACE_ONLY = {
     "jinja2": {"twg/sandbox"},
     "sqlite3": {"twg/sandbox"},
     "asyncclick": {"twg/cli"},
+    "graphql": {"twg/policy/graphql.py"},
     "re2": {"guard/sieve.py"},
     "segno": {"twg/cli/narrator.py"},
 }
