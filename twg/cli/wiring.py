@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from twg.auth.tokens import TokenManager
     from twg.cli.output import Mode
     from twg.http import Http
+    from twg.policy import Call
     from twg.settings import Settings
     from twg.vault import AdminStore, KeyKeeper, SealedStore
 
@@ -126,6 +127,30 @@ class Wiring:
         """
         self.audit.record("policy.denied", outcome="refused", reason=what)
         return PolicyDenied(words)
+
+    async def permit(self, call: Call) -> None:
+        """Let a call be sent, or refuse it: a person may do all, an agent may read.
+
+        To be asked once for every request, right before it is sent.
+
+        Args:
+            call: The request, less its credential.
+
+        Raises:
+            PolicyDenied: An agent asked for what no person has granted.
+            UsageError: The call asks for another method than its own.
+        """
+        if self.agent is None:
+            return
+        from twg.policy import Access, classify, refuse_override  # noqa: PLC0415 - for agents only
+
+        refuse_override(call)
+        access = classify(call)
+        if access is not Access.READ:
+            raise self.denied(
+                f"{access} {call.service} {call.method} {call.path}",
+                f"an agent asked to {access} at {call.service}; it may read only",
+            )
 
     def _guard_ways_in(self, *, takes_secret: bool) -> None:
         if takes_secret:
