@@ -28,6 +28,7 @@ COMMANDS = {
     "admin auth login --help": PARSER,
     "api --help": PARSER,
     "login --help": PARSER,
+    "setup --help": PARSER,
     "setup bitbucket --help": PARSER,
     "auth storage": PARSER,
     "doctor --offline": PARSER,

@@ -43,15 +43,23 @@ class Group(click.Group):
 
     Args:
         lazy: Command name to (``module:attribute``, one line of help).
+        alone: What runs where the group is called and none of its commands is named.
     """
 
     def __init__(
-        self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        lazy: Mapping[str, tuple[str, str]] | None = None,
+        alone: Command | None = None,
+        **kwargs: Any,
     ) -> None:
         kwargs.setdefault("context_settings", HELP_NAMES)
+        if alone is not None:
+            kwargs |= {"invoke_without_command": True, "callback": _unless_named(alone)}
         super().__init__(*args, **kwargs)
         self._lazy = dict(lazy or {})
-        self.params.extend(global_options())
+        self.alone = alone
+        self.params.extend(global_options() if alone is None else alone.params)
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         """Return ``--help``, which a program gets an answer from, too."""
@@ -113,6 +121,20 @@ def _show_help(ctx: click.Context, _param: click.Parameter, value: object) -> No
     else:
         wiring.output.raw(ctx.get_help())
     raise click.exceptions.Exit(0)
+
+
+def _unless_named(alone: Command) -> Callable[..., Awaitable[None]]:
+    """Return a group's callback, which is called before a command of the group's, too."""
+
+    async def callback(**values: Any) -> None:
+        context = click.get_current_context()
+        named = context.invoked_subcommand
+        if named is None:
+            await alone.callback(**values)  # type: ignore[misc]  # each has one
+        elif given := [name for name, value in values.items() if value]:
+            raise click.UsageError(f"--{given[0]} belongs behind {named!r}", ctx=context)
+
+    return callback
 
 
 def global_options() -> list[click.Option]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 COMMANDS: Final = {
     "login": ("twg.cli.login:login", "Sign in."),
     "logout": ("twg.cli.logout:logout", "Sign out: end the tokens at the provider, then here."),
-    "setup": ("twg.cli.setup:setup", "Set up what a sign-in alone does not bring: Bitbucket."),
+    "setup": ("twg.cli.setup:setup", "Be led through all of it, or set up one thing."),
     "auth": ("twg.cli.auth:auth", "Look at, switch and renew sign-ins."),
     "api": ("twg.cli.api:api", "Call an API with the stored sign-in."),
     "admin": ("twg.cli.admin:admin", "Keep organizations' Admin API keys."),
