@@ -21,6 +21,7 @@ COMMANDS = {
     "--help": PARSER,
     "--help -o json": PARSER,
     "commands -o json": PARSER,
+    "completion bash": PARSER,
     "auth status": PARSER,
     "auth list": PARSER,
     "provider list": PARSER,

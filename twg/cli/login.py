@@ -10,7 +10,7 @@ import asyncclick as click
 
 from twg.cli import provider_choice, sandbox_provider
 from twg.cli.afresh import put_aside_if_it_does_not_open
-from twg.cli.command import command
+from twg.cli.command import command, stored
 from twg.cli.moments import duration
 from twg.cli.sign_ins import as_data, at_site, protection_in_words, why_no_keyring
 from twg.errors import AuthExpired, AuthRevoked, PartialFailure, UsageError
@@ -44,8 +44,18 @@ class Wanted:
         click.Option(["--no-browser"], is_flag=True, help="Open no browser."),
         click.Option(["--device"], is_flag=True, help="Use a code on any device."),
         click.Option(["--force"], is_flag=True, help="Sign in anew; replace what is there."),
-        click.Option(["--provider"], metavar="NAME", help="Sign in there (`twg provider list`)."),
-        click.Option(["--site"], metavar="HOST", help="Make this site the default one."),
+        click.Option(
+            ["--provider"],
+            metavar="NAME",
+            shell_complete=stored("provider"),
+            help="Sign in there (`twg provider list`).",
+        ),
+        click.Option(
+            ["--site"],
+            metavar="HOST",
+            shell_complete=stored("site"),
+            help="Make this site the default one.",
+        ),
         click.Option(["--no-bitbucket"], is_flag=True, help="Do not ask for a Bitbucket token."),
         click.Option(["--sandbox"], is_flag=True, help="Sign in at the local sandbox."),
     ],
