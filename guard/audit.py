@@ -3,109 +3,80 @@
 Whoever changes, removes or moves a record without the key is found out by `verify`. The newest
 record is named once more in a head file beside the log, so that cutting off the end is found out
 too, and writers go on from the head then: the gap stays for good. Who can also put back an older
-head file, or write with the key, is not found out. Records are handed to the operating system, not
-forced to the disk: a power failure may lose the newest ones, and `verify` tells that as a cut.
+head file, or write with the key, is not found out here; a mirror elsewhere, such as the system's
+log, tells that. Records are handed to the operating system at once, and are forced to the disk
+before what they tell of can have effects elsewhere: see `settle` and ``durable``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import threading
-from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from guard import logs
-from guard.chain import BEGINNING, Chain, head_of, keyed, lines_of, links, opened, read_head
-from guard.errors import AuditBroken, AuditBusy, GuardError
+from guard.actor import Actor
+from guard.audit_files import (
+    head_of,
+    kept_after,
+    lines_in,
+    lines_of,
+    lock_of,
+    open_lines,
+    set_aside,
+    start_link,
+)
+from guard.chain import opened
+from guard.errors import AuditBroken, GuardError
 from guard.files import (
-    check_private_directory,
     check_private_file,
     create_private,
     ensure_private_directory,
     read_private,
+    replace_private,
 )
-from guard.locks import LockFile, holder_of
-from guard.rounds import Rounds
+from guard.links import KEY_BYTES, fragment, keyed, keys_of, links, unsealed
+from guard.locks import LockFile
+from guard.pen import Pen, at_the_edge, locked
+from guard.rotation import Keeping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from guard.links import Link
     from guard.scrub import Scrubber
     from guard.secret import Secret
 
     Facts = dict[str, Any]
     Words = tuple[str | None, ...]
 
+__all__ = [
+    "Actor",
+    "AuditLog",
+    "Keeping",
+    "add_key",
+    "fingerprints_in",
+    "load_or_create_key",
+    "verify",
+]
+
 _LOG: Final = logs.get("guard.audit")
 
 LONGEST_REASON: Final = 500
 LONGEST_WORD: Final = 200
+LONGEST_DETAILS: Final = 16 * 1024
 
-_KEY_BYTES: Final = 32
 _FINGERPRINT_DIGITS: Final = 16
 _PATIENCE: Final = 30.0
 _BETWEEN: Final = "\n\x1e\n"
 _MOST_SAID: Final = 256
-_MOST_OWED: Final = 1000
+_MOST_OF_A_HEAD: Final = 256
 # Some tens of thousands of records.
 _NEWEST: Final = 16 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
-    """Who acts.
-
-    Attributes:
-        kind: ``human``, ``agent``, ``ci`` or ``service``.
-        agent: The agent's name out of the closed set, if it is one.
-        uid: The user's number; None where there is no such thing.
-        pid: The process.
-        ppid: Its parent.
-        tty: The controlling terminal, if there is one.
-        command: The command's words; never its arguments.
-    """
-
-    kind: str
-    agent: str | None
-    uid: int | None
-    pid: int
-    ppid: int
-    tty: str | None
-    command: str
-
-    @classmethod
-    def of_this_process(
-        cls, *, agent: str | None, command: str, environ: Mapping[str, str] | None = None
-    ) -> Actor:
-        """Describe who runs this process.
-
-        Args:
-            agent: The name of the AI agent that runs it, or None.
-            command: The command's words, without arguments.
-            environ: The environment; this process's own unless given.
-        """
-        terminal = _controlling_terminal()
-        environ = os.environ if environ is None else environ
-        if agent is not None:
-            kind = "agent"
-        elif environ.get("CI", "").lower() in {"true", "1"}:
-            kind = "ci"
-        else:
-            kind = "human" if terminal is not None else "service"
-        return cls(
-            kind=kind,
-            agent=agent,
-            uid=os.getuid() if hasattr(os, "getuid") else None,
-            pid=os.getpid(),
-            ppid=os.getppid(),
-            tty=terminal,
-            command=command,
-        )
 
 
 class AuditLog:
@@ -115,13 +86,18 @@ class AuditLog:
     write. A record is there, or refused, when `record` returns.
 
     Args:
-        path: The log; its lock and its head file are beside it.
-        key: Gives the key, once something is recorded.
+        path: The log; what else belongs to it is beside it.
+        key: Gives the key, once something is recorded; see `guard.links`.
         actor: Who acts.
         trace: What ties together the records of one run.
         scrubber: Cleans the words of a record, which are not to hold a secret anyway.
         patience: Seconds to wait for other processes that write.
-        warn: Hears, once, that what was to be recorded afterwards could not be.
+        warn: Hears, once, that what was to be recorded could not be, and the deed was done.
+        on_failure: Whether what cannot be recorded is ``stop``ped, or told by ``warn`` and done;
+            None to stop what is vital.
+        keeping: How large and how old files get.
+        preface: Gives event and details of a record that is to be before the first one.
+        mirror: Is told the newest record now and then, to keep it elsewhere.
     """
 
     def __init__(
@@ -134,6 +110,10 @@ class AuditLog:
         scrubber: Scrubber | None = None,
         patience: float = _PATIENCE,
         warn: Callable[[str], None] | None = None,
+        on_failure: Literal["stop", "warn"] | None = None,
+        keeping: Keeping | None = None,
+        preface: Callable[[], tuple[str, Facts]] | None = None,
+        mirror: Callable[[Link], None] = lambda _link: None,
     ) -> None:
         self.path = path
         self._load_key = key
@@ -143,11 +123,21 @@ class AuditLog:
         self._scrubber = scrubber
         self._patience = patience
         self._warn = warn
+        self._on_failure = on_failure
+        self._keeping = keeping or Keeping()
+        self._prefaces = [] if preface is None else [preface]
+        self._mirror = mirror
         self._own_look = _OwnLook("take its fingerprint for the audit record")
         self._said: dict[tuple[str | None, ...], tuple[str | None, ...]] = {}
-        self._pen: _Pen | None = None
+        self._fragments: dict[tuple[str | None, ...], str] = {}
+        self._pen: Pen | None = None
         self._later = _Later()
         self._warned = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether this process has recorded anything."""
+        return self._pen is not None and not self._prefaces
 
     def record(
         self,
@@ -159,8 +149,13 @@ class AuditLog:
         reason: str | None = None,
         host: str | None = None,
         profile: str | None = None,
+        details: Mapping[str, Any] | None = None,
+        durable: bool = False,
+        vital: bool = True,
     ) -> None:
         """Append one record. It blocks, for well under a millisecond unless others write.
+
+        A program calls the functions of its catalogue of events, which call this.
 
         Args:
             event: What happened, such as ``token.refreshed``.
@@ -170,6 +165,10 @@ class AuditLog:
             reason: Why, in words; cut after `LONGEST_REASON` characters.
             host: The host concerned.
             profile: The profile concerned.
+            details: What this event has besides: texts, numbers, and lists and mappings of them.
+            durable: Have it on the disk before this returns.
+            vital: Raise where it cannot be recorded, unless the settings say otherwise; else that
+                is told, and the next record that can be written has this one before it.
 
         Raises:
             AuditBroken: Nothing can be appended, or what is there is not what was written.
@@ -180,32 +179,60 @@ class AuditLog:
         if reason is self._own_look:
             return
         kind = kind if secret is None else secret.kind
-        words = self._cleaned(reason, event, kind, outcome, host, profile)
-        facts = {
-            "event": words[1],
-            "actor": self._who,
-            "secret": self._subject(secret, words[2]),
-            "outcome": words[3],
-            "reason": words[0],
-            "host": words[4],
-            "trace": self._trace,
-            "profile": words[5],
-        }
-        known = {name: fact for name, fact in facts.items() if fact is not None}
-        if self._later.records is None:
-            self._pen_of_this_process().write([known])
-        else:
-            self._later.records.append(known)
-        told = {"secret": facts["secret"], "outcome": outcome, "reason": reason, "host": host}
-        _LOG.info(event, **{name: fact for name, fact in told.items() if fact is not None})
+        mark, facts = None, None
+        try:
+            mark = None if secret is None else self._mark(secret)
+            facts = self._facts((reason, event, kind, outcome, host, profile), mark, details)
+            if self._later.records is None:
+                self._write([facts], durable=durable)
+            else:
+                self._later.records.append(facts)
+        except GuardError as error:
+            if self._is_stopped(vital=vital):
+                raise
+            self._owe([] if facts is None else [facts], error)
+        if _LOG.is_shown():
+            subject = None if kind is None else {"kind": kind, "fingerprint": mark}
+            told = {"secret": subject, "outcome": outcome, "reason": reason, "host": host}
+            _LOG.info(event, **{name: fact for name, fact in told.items() if fact is not None})
 
     def prove(self) -> None:
         """Show that a record could be appended now; nothing is.
 
         Raises:
-            As `record`.
+            As `record`, of what is vital.
         """
-        self._pen_of_this_process().write(())
+        try:
+            self._pen_of_this_process().write(())
+        except GuardError as error:
+            if self._is_stopped(vital=True):
+                raise
+            self._tell(error)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that this process recorded is on the disk."""
+        return self._pen is None or self._pen.is_settled
+
+    def settle(self) -> None:
+        """Have on the disk what was recorded. It blocks; of threads that wait, one does it for all.
+
+        Raises:
+            As `record`, of what is vital.
+        """
+        if self.is_settled:
+            return
+        try:
+            self._pen_of_this_process().write((), durable=True)
+        except GuardError as error:
+            if self._is_stopped(vital=True):
+                raise
+            self._tell(error)
+
+    def finish(self) -> None:
+        """Tell the mirror of the newest record, if it was not told of it."""
+        if self._pen is not None:
+            self._pen.finish()
 
     @contextlib.contextmanager
     def afterwards(self) -> Iterator[None]:
@@ -229,36 +256,102 @@ class AuditLog:
     def fingerprint(self, value: str) -> str:
         """Return what tells a secret from others, and tells nothing to whoever lacks the key."""
         data = b"fingerprint\0" + value.encode("utf-8", "surrogatepass")
-        return keyed(self._key(), data)[:_FINGERPRINT_DIGITS]
+        return keyed(self._key()[:KEY_BYTES], data)[:_FINGERPRINT_DIGITS]
 
-    def _pen_of_this_process(self) -> _Pen:
+    def _pen_of_this_process(self) -> Pen:
         pen = self._pen
         if pen is None or pen.process != os.getpid():
             # What a forked child has of its parent's, it would share with it: the lock above all.
-            pen = self._pen = _Pen(self.path, self._key, self._who, self._patience)
+            pen = self._pen = Pen(
+                self.path,
+                self._key,
+                reload=self._read_key,
+                actor=self._who,
+                patience=self._patience,
+                keeping=self._keeping,
+                mirror=self._mirror,
+            )
         return pen
 
-    def _append_or_owe(self, records: Sequence[Facts]) -> None:
+    def _write(self, records: Sequence[str], *, durable: bool) -> None:
+        if not self._prefaces:
+            self._pen_of_this_process().write(records, durable=durable)
+            return
+        # Of several threads one has it; and it has it again where it cannot be written.
+        preface = self._prefaces.pop()
         try:
-            self._pen_of_this_process().write(records)
+            event, details = preface()
+            first = self._facts((None, event, None, "ok", None, None), None, details)
+            self._pen_of_this_process().write([first, *records], durable=durable)
+        except BaseException:
+            self._prefaces.append(preface)
+            raise
+
+    def _append_or_owe(self, records: Sequence[str]) -> None:
+        try:
+            self._write(records, durable=False)
         except GuardError as error:
-            self._pen_of_this_process().owe(records)
-            if self._warn is not None and not self._warned:
-                self._warned = True
-                self._warn(f"what was done could not be recorded yet: {error}")
+            self._owe(records, error)
         else:
             self._warned = False
 
+    def _is_stopped(self, *, vital: bool) -> bool:
+        return vital if self._on_failure is None else self._on_failure == "stop"
+
+    def _owe(self, records: Sequence[str], error: GuardError) -> None:
+        self._pen_of_this_process().owe(records)
+        self._tell(error)
+
+    def _tell(self, error: GuardError) -> None:
+        if self._warn is not None and not self._warned:
+            self._warned = True
+            self._warn(f"what was done could not be recorded yet: {error}")
+
     def _key(self) -> bytes:
-        if self._loaded is None:
-            self._loaded = self._load_key()
+        return self._read_key() if self._loaded is None else self._loaded
+
+    def _read_key(self) -> bytes:
+        self._loaded = self._load_key()
         return self._loaded
 
-    def _subject(self, secret: Secret | None, kind: str | None) -> Facts | None:
-        if secret is None:
-            return None if kind is None else {"kind": kind}
+    def _mark(self, secret: Secret) -> str:
         # Its ledger, if that leads back here, knows this look from a use by its purpose.
-        return {"kind": kind, "fingerprint": self.fingerprint(secret.reveal(self._own_look))}
+        return self.fingerprint(secret.reveal(self._own_look))
+
+    def _facts(self, said: Words, mark: str | None, details: Mapping[str, Any] | None) -> str:
+        """Return a record's facts as they stand in its line."""
+        if details is not None:
+            return self._encoded(said, mark, self._bounded(details))
+        # Most records are like one before, but for their place in the chain.
+        found = self._fragments.get((*said, mark))
+        if found is None:
+            if len(self._fragments) >= _MOST_SAID:
+                self._fragments.clear()
+            found = self._fragments[(*said, mark)] = self._encoded(said, mark, None)
+        return found
+
+    def _encoded(self, said: Words, mark: str | None, details: Facts | None) -> str:
+        reason, event, kind, outcome, host, profile = self._cleaned(*said)
+        subject = {"kind": kind, "fingerprint": mark}
+        facts = {
+            "event": event,
+            "actor": self._who,
+            "secret": _known(subject) or None,
+            "outcome": outcome,
+            "reason": reason,
+            "host": host,
+            "trace": self._trace,
+            "profile": profile,
+            "details": details or None,
+        }
+        return fragment(_known(facts))
+
+    def _bounded(self, details: Mapping[str, Any]) -> Facts:
+        known = _known(details)
+        cleaned = known if self._scrubber is None else self._scrubber.data(known)
+        cut = {name: _cut(fact) for name, fact in cleaned.items()}
+        too_long = len(fragment(cut)) > LONGEST_DETAILS
+        return {"omitted": "too long"} if too_long else cut
 
     @cached_property
     def _who(self) -> Facts:
@@ -296,58 +389,24 @@ class _OwnLook(str):
 class _Later(threading.local):
     """What one thread has to record afterwards; None where it records at once."""
 
-    records: list[Facts] | None = None
+    records: list[str] | None = None
 
 
-class _Pen:
-    """Writes records for all threads of one process.
+def _known(facts: Mapping[str, Any]) -> Facts:
+    return {name: fact for name, fact in facts.items() if fact is not None}
 
-    Args:
-        path: The log.
-        key: Gives its key.
-        actor: Who writes what nobody asked for.
-        patience: Seconds to wait for other processes that write.
-    """
 
-    def __init__(self, path: Path, key: Callable[[], bytes], actor: Facts, patience: float) -> None:
-        self.process = os.getpid()
-        self._path = path
-        self._key = key
-        self._actor = actor
-        self._patience = patience
-        self._lock = LockFile(_lock_of(path))
-        self._chain: Chain | None = None
-        self._owed: deque[Facts] = deque()
-        self._lost = 0
-        self._rounds: Rounds[Sequence[Facts]] = Rounds(self._round)
-
-    def write(self, records: Sequence[Facts]) -> None:
-        """Append records together, and before them what is owed."""
-        self._rounds.ask(records)
-
-    def owe(self, records: Sequence[Facts]) -> None:
-        """Keep records for the next time; of too many, only how many they were."""
-        room = max(0, _MOST_OWED - len(self._owed))
-        self._owed.extend(records[:room])
-        self._lost += len(records[room:])
-
-    def _round(self, asked: Sequence[Sequence[Facts]]) -> None:
-        chain = self._chain = self._chain or Chain(self._path, self._key(), self._actor)
-        owed, lost = tuple(self._owed), self._lost
-        records = [*owed, *itertools.chain.from_iterable(asked)]
-        if owed:
-            late = f"{len(owed)} records could not be written when they were due"
-            late += f", and {lost} more were lost" if lost else ""
-            records.insert(0, {"event": "audit.delayed", "actor": self._actor, "reason": late})
-        try:
-            check_private_directory(self._path.parent)
-        except OSError:
-            ensure_private_directory(self._path.parent)
-        with _at_the_edge(self._path), _locked(self._lock, self._path, self._patience):
-            chain.append(records)
-        for _ in owed:
-            self._owed.popleft()
-        self._lost -= lost
+def _cut(fact: Any) -> Any:
+    """Return a detail with its words cut, as those of a record are."""
+    match fact:
+        case str():
+            return fact[:LONGEST_REASON]
+        case list() | tuple():
+            return [_cut(each) for each in fact]
+        case dict():
+            return {name: _cut(each) for name, each in fact.items()}
+        case _:
+            return fact
 
 
 def _scrubbed(words: Words, scrubber: Scrubber) -> Words:
@@ -363,6 +422,8 @@ def _scrubbed(words: Words, scrubber: Scrubber) -> Words:
 def load_or_create_key(path: Path) -> bytes:
     """Return the key in the file `path`, which is made if it is missing.
 
+    Each line is one key of `guard.links`, oldest first.
+
     Raises:
         AuditBroken: The file holds no such key.
         UnsafeFile: Others have access to it, or something else stands in its place.
@@ -373,18 +434,33 @@ def load_or_create_key(path: Path) -> bytes:
     ensure_private_directory(path.parent)
     if not check_private_file(path):
         # Of several that make it, one wins; all read what that one made.
-        create_private(path, base64.urlsafe_b64encode(os.urandom(_KEY_BYTES)) + b"\n")
+        create_private(path, _new_key())
+    lines = (read_private(path) or b"").split()
     try:
-        key = base64.b64decode((read_private(path) or b"").strip(), altchars=b"-_", validate=True)
+        keys = [base64.b64decode(line, altchars=b"-_", validate=True) for line in lines]
     except ValueError:
-        key = b""
-    if len(key) != _KEY_BYTES:
+        keys = []
+    if not keys or any(len(key) != KEY_BYTES for key in keys):
         raise AuditBroken(path, "this is not the key that it was written with")
-    return key
+    return b"".join(keys)
+
+
+def add_key(path: Path) -> None:
+    """Add a new key to the file `path`. With the next record the older one hands over to it.
+
+    Raises:
+        AuditBroken: The file holds no key.
+        UnsafeFile: Others have access to it, or something else stands in its place.
+        FileUnwritable: It cannot be replaced.
+    """
+    load_or_create_key(path)
+    lock = LockFile(path.with_name(f"{path.name}.lock"))
+    with at_the_edge(path), locked(lock, path, _PATIENCE):
+        replace_private(path, (read_private(path) or b"") + _new_key())
 
 
 def verify(path: Path, key: bytes) -> int:
-    """Check the whole record, and return how many records there are.
+    """Check the whole record, through all its files, and return the number of the newest one.
 
     Others may append meanwhile; what is there at the start is checked.
 
@@ -395,19 +471,37 @@ def verify(path: Path, key: bytes) -> int:
     """
     if not check_private_file(path) and not check_private_file(head_of(path)):
         return 0
-    with _at_the_edge(path), opened(path, os.O_RDONLY) as log:
-        lock = LockFile(_lock_of(path))
-        with _locked(lock, path, _PATIENCE), opened(head_of(path), os.O_RDONLY) as descriptor:
-            size = os.fstat(log).st_size
-            head = read_head(descriptor, key)
-        last = BEGINNING
-        for link in links(path, lines_of(log, size), key):
-            last = link
+    keys = keys_of(key)
+    with at_the_edge(path), opened(path, os.O_RDONLY) as log:
+        lock = LockFile(lock_of(path))
+        with locked(lock, path, _PATIENCE), opened(head_of(path), os.O_RDONLY) as descriptor:
+            size, aside = os.fstat(log).st_size, set_aside(path.parent)
+            head = unsealed("head", os.read(descriptor, _MOST_OF_A_HEAD), keys)
+            last = start_link(path, keys)
+        if last is None:
+            raise AuditBroken(path, "the note of what was removed of it was changed")
+        for file, lines in _files(path, kept_after(last, aside), log, size):
+            for link in links(file, lines, keys, last):
+                last = link
+                _check_head(path, head, link)
     if head is None:
         raise AuditBroken(path, f"its head file {head_of(path).name} is missing or was changed")
     if head.seq > last.seq:
         raise AuditBroken(path, f"records {last.seq + 1} to {head.seq} were cut off its end")
     return last.seq
+
+
+def _files(
+    path: Path, aside: Sequence[Path], log: int, size: int
+) -> Iterator[tuple[Path, Iterator[bytes]]]:
+    for each in aside:
+        yield each, lines_in(each)
+    yield path, lines_of(log, size)
+
+
+def _check_head(path: Path, head: Link | None, link: Link) -> None:
+    if head is not None and link.seq == head.seq and link != head:
+        raise AuditBroken(path, f"record {link.seq} is not the one that its head file names")
 
 
 def fingerprints_in(path: Path) -> dict[str, str]:
@@ -419,13 +513,19 @@ def fingerprints_in(path: Path) -> dict[str, str]:
         UnsafeFile: Others have access to the log, or something else stands in its place.
         AuditBroken: It cannot be read.
     """
-    if not check_private_file(path):
-        return {}
-    with _at_the_edge(path), opened(path, os.O_RDONLY) as log:
-        size = os.fstat(log).st_size
-        os.lseek(log, max(0, size - _NEWEST), os.SEEK_SET)
-        lines = list(lines_of(log, min(size, _NEWEST)))
-    return dict(subject for line in lines if (subject := _known_by(line)) is not None)
+    found: dict[str, str] = {}
+    room = _NEWEST
+    files = [*set_aside(path.parent), *([path] if check_private_file(path) else [])]
+    for each in reversed(files):
+        with at_the_edge(each), open_lines(each) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - room))
+            # A kind that is told later is the one that counts.
+            found = dict(filter(None, map(_known_by, file))) | found
+        room -= size
+        if room <= 0:
+            break
+    return found
 
 
 def _known_by(line: bytes) -> tuple[str, str] | None:
@@ -441,37 +541,7 @@ def _known_by(line: bytes) -> tuple[str, str] | None:
         return None
 
 
-def _lock_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.lock")
+def _new_key() -> bytes:
+    import base64  # noqa: PLC0415 - only where something is recorded
 
-
-@contextlib.contextmanager
-def _locked(lock: LockFile, path: Path, patience: float) -> Iterator[None]:
-    stack = contextlib.ExitStack()
-    try:
-        stack.enter_context(lock.held(patience))
-    except TimeoutError:
-        raise AuditBusy(path, holder_of(_lock_of(path)), patience) from None
-    with stack:
-        yield
-
-
-@contextlib.contextmanager
-def _at_the_edge(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        words = error.strerror or type(error).__name__
-        raise AuditBroken(path, f"it cannot be written or read: {words}") from error
-
-
-def _controlling_terminal() -> str | None:
-    """Return the name of the terminal that this process belongs to, as well as it is known."""
-    try:
-        os.close(os.open("/dev/tty", os.O_RDONLY | getattr(os, "O_NOCTTY", 0)))
-    except OSError:
-        return None
-    for descriptor in (0, 1, 2):
-        with contextlib.suppress(OSError):
-            return os.ttyname(descriptor)
-    return "/dev/tty"
+    return base64.urlsafe_b64encode(os.urandom(KEY_BYTES)) + b"\n"

@@ -1,7 +1,6 @@
-"""The chain of the audit record: each line holds the MAC of the one before and its own.
+"""Writing the audit record's chain: its current file, the head file, and on from file to file.
 
-Only who has the key can add to it or change it unnoticed. A head file beside the log names the last
-record once more, so that the end cannot be cut off unnoticed either.
+The head file names the last record once more, so that the end cannot be cut off unnoticed.
 
 Between two records a process keeps both files open, and remembers how it left them. As long as they
 are as it left them, nobody else wrote, and the last link is known; else the end is read and
@@ -11,39 +10,32 @@ checked.
 from __future__ import annotations
 
 import contextlib
-import hmac
-import json
 import os
-from datetime import UTC, datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
+from guard import links, rotation
+from guard.audit_files import head_of, lines_in, set_aside, start_link
 from guard.errors import AuditBroken
-from guard.files import check_private_file
+from guard.files import check_private_file, sync_directory
+from guard.links import BEGINNING, LONGEST_LINE, fragment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from guard.links import Link, Start
+    from guard.rotation import Keeping
+
+MENDED: Final = "audit.mended"
+ROTATED: Final = "audit.rotated"
+REMOVED: Final = "audit.removed"
+
 _MODE: Final = 0o600
-# A line is shorter than this, bounded as its fields are, even if all is escaped; so a tail of twice
-# as much holds the last whole one.
-_LONGEST_LINE: Final = 32 * 1024
-_encoded: Final = json.JSONEncoder(separators=(",", ":")).encode
-_canonical: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
+_MOST_OF_A_HEAD: Final = 256
 _status: Final = attrgetter(
     "st_dev", "st_ino", "st_mode", "st_uid", "st_nlink", "st_size", "st_mtime_ns", "st_ctime_ns"
 )
-
-
-class Link(NamedTuple):
-    """Where the chain is: the number and the MAC of a record."""
-
-    seq: int
-    mac: str
-
-
-BEGINNING: Final = Link(0, "0" * 64)
 
 
 class Chain:
@@ -51,22 +43,39 @@ class Chain:
 
     Args:
         path: The log.
-        key: What its MACs are made with.
-        actor: Who mends its end, should that be needed.
+        key: The keys.
+        reload: Gives them anew, where the end is under one that is not known yet.
+        actor: Who does what nobody asked for, such as mending the end.
+        keeping: How large and how old files get.
     """
 
-    def __init__(self, path: Path, key: bytes, actor: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        key: bytes,
+        *,
+        reload: Callable[[], bytes],
+        actor: Mapping[str, Any],
+        keeping: Keeping,
+    ) -> None:
         self._path = path
-        self._key = key
+        self._reload = reload
         self._actor = actor
+        self._keeping = keeping
+        self._keys = links.keys_of(key)
         self._log: _Kept | None = None
         self._head: _Kept | None = None
-        self._last = BEGINNING
+        self._first: Start | None = None
+        self.last = BEGINNING
+        self.rotated = False
 
-    def append(self, records: Sequence[Mapping[str, Any]]) -> None:
+    def append(self, records: Sequence[str]) -> None:
         """Write records, all of them or none; what was wrong with the end is recorded first.
 
         With no records at all it shows that there could be some.
+
+        Args:
+            records: Their facts, as `guard.links.fragment` makes them.
 
         Raises:
             AuditBroken: There is no end to go on from, or no room.
@@ -76,13 +85,25 @@ class Chain:
         """
         try:
             log, head, found = self._opened()
-            mended = [self._mending(what) for what in found]
-            if mended or records:
-                self._write(log, head, [*mended, *records])
+            noted = [self._noted(MENDED, what) for what in found]
+            if records and self._first and self._keeping.is_full(log.size(), self._first):
+                log, moved = self._rotated(log, self._first)
+                noted += moved
+            if noted or records or self._has_new_key():
+                self._write(log, head, [*noted, *records])
         except BaseException:
             # As nobody knows how the files were left, the next one looks.
             self._log = self._head = None
             raise
+
+    def sync(self) -> None:
+        """Have what was written on the disk. The log's lock is not needed for it.
+
+        Raises:
+            OSError: The disk refuses.
+        """
+        if self._log is not None:
+            _sync(self._log.descriptor)
 
     def _opened(self) -> tuple[_Kept, _Kept, list[str]]:
         """Return both files, and in words what was wrong with the end."""
@@ -91,19 +112,19 @@ class Chain:
             return log, head, []
         log = self._log = _Kept(self._path, os.O_RDWR | os.O_APPEND)
         head = self._head = _Kept(head_of(self._path), os.O_RDWR)
-        return log, head, self._mended(log, head)
+        found = self._mended(log, head)
+        self._first = links.start_of(log.beginning())
+        return log, head, found
 
-    def _mending(self, what: str) -> dict[str, Any]:
-        return {"event": "audit.mended", "actor": self._actor, "reason": what}
+    def _noted(self, event: str, reason: str) -> str:
+        return fragment({"event": event, "actor": self._actor, "outcome": "ok", "reason": reason})
 
     def _mended(self, log: _Kept, head: _Kept) -> list[str]:
         line, torn = self._end(log)
-        tail = link_in(line, self._key) if line else BEGINNING
-        told = read_head(head.descriptor, self._key)
-        known = [link for link in (told, tail) if link is not None]
-        if not known:
+        told, tail = self._known(line, head)
+        if told is None and tail is None:
             raise AuditBroken(self._path, "neither its last record nor its head file is as written")
-        self._last = max(known)
+        self.last = max(link for link in (told, tail) if link is not None)
         found = []
         if torn:
             os.ftruncate(log.descriptor, log.size() - torn)
@@ -112,84 +133,80 @@ class Chain:
             found.append("the head file was missing or changed")
         if tail is None:
             found.append("the last record was changed")
-        elif tail.seq < self._last.seq:
-            found.append(f"records {tail.seq + 1} to {self._last.seq} were missing")
+        elif tail.seq < self.last.seq:
+            found.append(f"records {tail.seq + 1} to {self.last.seq} were missing")
         return found
+
+    def _known(self, line: bytes, head: _Kept) -> tuple[Link | None, Link | None]:
+        """Return the links that the head file and the last line tell, each None if unsound."""
+        note = head.beginning()
+        found = self._known_by(line, note)
+        if found == (None, None):
+            # Another process may have changed the key.
+            self._keys = links.keys_of(self._reload())
+            found = self._known_by(line, note)
+        return found
+
+    def _known_by(self, line: bytes, note: bytes) -> tuple[Link | None, Link | None]:
+        tail = links.link_at_end(line, self._keys) if line else start_link(self._path, self._keys)
+        return links.unsealed("head", note, self._keys), tail
 
     def _end(self, log: _Kept) -> tuple[bytes, int]:
         """Return the last whole line, and how many bytes of an unfinished one follow it."""
-        os.lseek(log.descriptor, max(0, log.size() - 2 * _LONGEST_LINE), os.SEEK_SET)
-        whole, _, torn = os.read(log.descriptor, 2 * _LONGEST_LINE).rpartition(b"\n")
-        if len(torn) > _LONGEST_LINE:
+        end = log.ending(2 * LONGEST_LINE)
+        whole, newline, torn = end.rpartition(b"\n")
+        if len(torn) > LONGEST_LINE:
             raise AuditBroken(self._path, "it ends in something that is not a record")
-        return whole.rpartition(b"\n")[2], len(torn)
+        if newline:
+            return whole.rpartition(b"\n")[2] + newline, len(torn)
+        # It was just begun; the record before is in the file that was set aside last.
+        line = b""
+        for path in set_aside(self._path.parent)[-1:]:
+            for line in lines_in(path):  # noqa: B007 - the last one is wanted
+                pass
+        return line, len(torn)
 
-    def _write(self, log: _Kept, head: _Kept, records: Sequence[Mapping[str, Any]]) -> None:
-        last = self._last
+    def _rotated(self, log: _Kept, first: Start) -> tuple[_Kept, list[str]]:
+        """Set the full file aside; return the new one, and what to note in it."""
+        _sync(log.descriptor)
+        aside = rotation.put_aside(self._path, first)
+        if aside is None:
+            return log, []
+        self.rotated = True
+        log = self._log = _Kept(self._path, os.O_RDWR | os.O_APPEND)
+        noted = [self._noted(ROTATED, f"{aside.name} ends with record {self.last.seq}")]
+        if self._keeping.days is not None:
+            gone = rotation.remove_old(self._path, self._keeping.days, self._keys)
+            if gone is not None:
+                why = f"records up to {gone.seq} were older than {self._keeping.days:g} days"
+                noted.append(self._noted(REMOVED, why))
+        self._first = None
+        return log, noted
+
+    def _has_new_key(self) -> bool:
+        return self.last.epoch + 1 < len(self._keys)
+
+    def _write(self, log: _Kept, head: _Kept, records: Sequence[str]) -> None:
+        last = self.last
         lines = []
+        while last.epoch + 1 < len(self._keys):
+            line, last = links.hand_over(last, self._keys, self._actor)
+            lines.append(line)
         for facts in records:
-            line, last = _chained(facts, last, self._key)
+            line, last = links.line_of(facts, last, self._keys)
             lines.append(line)
         data = b"".join(lines)
         size = log.size()
         if os.write(log.descriptor, data) != len(data):
             os.ftruncate(log.descriptor, size)
             raise AuditBroken(self._path, "the disk is full")
-        self._last = last
-        _write_head(head.descriptor, last, self._key)
+        if size == 0:
+            sync_directory(self._path.parent)
+        self.last = last
+        self._first = self._first or links.start_of(data)
+        head.overwrite(links.sealed("head", last, self._keys))
         log.leave()
         head.leave()
-
-
-def links(path: Path, lines: Iterable[bytes], key: bytes) -> Iterator[Link]:
-    """Yield the links of the lines of a log, each checked to be as written and to follow.
-
-    Raises:
-        AuditBroken: Naming the first that is not.
-    """
-    last = BEGINNING
-    for number, line in enumerate(lines, start=1):
-        last = _next_link(path, number, line, last, key)
-        yield last
-
-
-def link_in(line: bytes, key: bytes) -> Link | None:
-    """Return the link that a line is; None if it is not as it was written."""
-    record = _record_in(line)
-    if record is None or _encoded(record).encode() != line:
-        return None
-    mac = record.pop("mac", None)
-    if not isinstance(mac, str) or not hmac.compare_digest(mac, _mac(key, record)):
-        return None
-    return Link(record["seq"], mac)
-
-
-def lines_of(log: int, size: int) -> Iterator[bytes]:
-    """Yield the lines of an open log's first `size` bytes."""
-    with os.fdopen(log, "rb", closefd=False) as file:
-        while size > 0 and (line := file.readline(min(size, _LONGEST_LINE))):
-            size -= len(line)
-            yield line
-
-
-def keyed(key: bytes, data: bytes) -> str:
-    """Return what only who has the key can make of `data`."""
-    return hmac.digest(key, data, "sha256").hex()
-
-
-def head_of(path: Path) -> Path:
-    """Return where the head file of a log is."""
-    return path.with_suffix(".head")
-
-
-def read_head(head: int, key: bytes) -> Link | None:
-    """Return the link that an open head file names; None if it is not as it was written."""
-    os.lseek(head, 0, os.SEEK_SET)
-    words, _, seal = os.read(head, 256).strip().rpartition(b" ")
-    if not hmac.compare_digest(seal, keyed(key, b"head " + words).encode()):
-        return None
-    seq, mac = words.decode().split(" ")
-    return Link(int(seq), mac)
 
 
 @contextlib.contextmanager
@@ -206,6 +223,11 @@ def _open(path: Path, flags: int) -> int:
     check_private_file(path)
     flags |= os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     return os.open(path, flags, _MODE)
+
+
+def _sync(descriptor: int) -> None:
+    # Its length is synced too, as far as it is needed to read it.
+    getattr(os, "fdatasync", os.fsync)(descriptor)
 
 
 class _Kept:
@@ -225,6 +247,21 @@ class _Kept:
         """Return how long it is."""
         return os.fstat(self.descriptor).st_size
 
+    def beginning(self) -> bytes:
+        """Return its first bytes."""
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+        return os.read(self.descriptor, _MOST_OF_A_HEAD)
+
+    def ending(self, most: int) -> bytes:
+        """Return its last bytes, at most so many."""
+        os.lseek(self.descriptor, max(0, self.size() - most), os.SEEK_SET)
+        return os.read(self.descriptor, most)
+
+    def overwrite(self, data: bytes) -> None:
+        """Write over its beginning."""
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+        os.write(self.descriptor, data)
+
     def leave(self) -> None:
         """Remember how it is now."""
         self._left = _status(os.fstat(self.descriptor))
@@ -239,51 +276,3 @@ class _Kept:
     def __del__(self) -> None:
         if hasattr(self, "descriptor"):
             os.close(self.descriptor)
-
-
-def _chained(facts: Mapping[str, Any], last: Link, key: bytes) -> tuple[bytes, Link]:
-    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    record = {"ts": now, "seq": last.seq + 1, **facts, "prev": last.mac}
-    record["mac"] = _mac(key, record)
-    return _encoded(record).encode() + b"\n", Link(record["seq"], record["mac"])
-
-
-def _next_link(path: Path, number: int, line: bytes, last: Link, key: bytes) -> Link:
-    """Check that `line` is as written and follows `last`."""
-    if not line.endswith(b"\n"):
-        raise AuditBroken(path, f"line {number} is unfinished")
-    record = _record_in(line)
-    if record is None:
-        raise AuditBroken(path, f"line {number} is not a record")
-    link = link_in(line[:-1], key)
-    if link is None:
-        raise AuditBroken(
-            path, f"line {number} (record {record.get('seq')}) was changed: wrong mac"
-        )
-    if link.seq > last.seq + 1:
-        missing = f"records {last.seq + 1} to {link.seq - 1} are missing"
-        raise AuditBroken(path, f"{missing} before line {number} (record {link.seq})")
-    if link.seq <= last.seq:
-        raise AuditBroken(path, f"line {number} (record {link.seq}) is repeated or out of order")
-    if record["prev"] != last.mac:
-        raise AuditBroken(path, f"line {number} (record {link.seq}) does not follow: wrong prev")
-    return link
-
-
-def _record_in(line: bytes) -> dict[str, Any] | None:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return record if isinstance(record, dict) else None
-
-
-def _mac(key: bytes, record: dict[str, Any]) -> str:
-    return keyed(key, _canonical(record).encode())
-
-
-def _write_head(head: int, link: Link, key: bytes) -> None:
-    # Of one size always: written over in place, it is never found empty or half.
-    words = f"{link.seq:020d} {link.mac}"
-    os.lseek(head, 0, os.SEEK_SET)
-    os.write(head, f"{words} {keyed(key, b'head ' + words.encode())}\n".encode())

@@ -69,8 +69,12 @@ class Log:
         """Note a failure, and the traceback of the exception that is being handled."""
         self._note(logging.ERROR, event, {"exc_info": True, **facts})
 
+    def is_shown(self) -> bool:
+        """Tell whether what is noted is shown anywhere."""
+        return any(isinstance(handler, _Shown) for handler in logging.getLogger().handlers)
+
     def _note(self, level: int, event: str, facts: dict[str, Any]) -> None:
-        if not any(isinstance(handler, _Shown) for handler in logging.getLogger().handlers):
+        if not self.is_shown():
             return
         import structlog  # noqa: PLC0415 - slow to load, and rarely needed
 

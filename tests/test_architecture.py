@@ -86,7 +86,7 @@ THE_POSIX_FILE = "guard/terminal.py"
 ENVIRONMENT_READERS = {
     "twg/cli/main.py",  # the entrance
     "twg/sandbox/control.py",  # what the server's process inherits
-    "guard/audit.py",  # unless it is passed in
+    "guard/actor.py",  # unless it is passed in
     "guard/terminal.py",  # TERM, which belongs to the terminal that is opened
 }
 POSIX_ONLY = {"fcntl", "termios", "tty", "pty", "resource", "pwd", "grp"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guard import agents, audit, history
+from guard import actor, agents, history
 from guard.errors import FileUnwritable
 from guard.secret import Secret
 from twg.cli import aftermath
@@ -399,7 +399,7 @@ def test_what_a_shell_still_holds_is_told_where_a_person_typed_it(
     told: str | None,
 ) -> None:
     monkeypatch.setattr(agents, "ancestor_names", lambda: ("sudo", "-bash", "zsh"))
-    monkeypatch.setattr(audit, "_controlling_terminal", lambda: "/dev/pts/0")
+    monkeypatch.setattr(actor, "_controlling_terminal", lambda: "/dev/pts/0")
 
     ended = console.twg(*argv, "-o", "json", status=64, **env)
 

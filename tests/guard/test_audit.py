@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guard import audit
+from guard import audit, pen
 from guard.audit import (
     LONGEST_REASON,
     Actor,
@@ -32,8 +32,6 @@ from guard.audit import (
 from guard.errors import AuditBroken, AuditBusy, FileUnwritable, UnsafeFile
 from guard.scrub import Scrubber
 from guard.secret import Secret
-from tests.rigs.surroundings import clean_env
-from tests.rigs.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sized
@@ -307,14 +305,13 @@ def test_the_fingerprint_tells_secrets_apart_to_those_who_have_the_key(path: Pat
     assert re.fullmatch("[0-9a-f]{16}", log.fingerprint(TOKEN))
 
 
-def test_the_mac_is_that_of_the_record_as_canonical_json(path: Path) -> None:
-    written(path, 1)
-    (record,) = records(path)
-    mac = record.pop("mac")
-    canonical = json.dumps(record, sort_keys=True, separators=(",", ":"))
-    assert mac == hmac.new(KEY, canonical.encode(), "sha256").hexdigest()
+def test_the_mac_is_the_last_thing_in_a_line_and_that_of_all_before_it(path: Path) -> None:
+    line = written(path, 1)[0].decode()
+    body, mac = line.split(',"mac":"')
+    assert mac == hmac.new(KEY, body.encode(), "sha256").hexdigest() + '"}\n'
+    assert body.endswith(f',"prev":"{"0" * 64}"')
     # A secret that is a record shows no part of that record's MAC.
-    assert log_at(path).fingerprint(canonical) != mac[:16]
+    assert log_at(path).fingerprint(body) != mac[:16]
 
 
 def test_no_value_of_a_secret_is_in_the_record(path: Path) -> None:
@@ -534,7 +531,7 @@ def test_of_too_many_records_that_are_late_their_number_is_recorded(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And when it fails anew after that, it is told anew."""
-    monkeypatch.setattr(audit, "_MOST_OWED", 3)
+    monkeypatch.setattr(pen, "_MOST_OWED", 3)
     told: list[str] = []
     log = log_at(path, patience=0.05, warn=told.append)
     for _ in range(2):
@@ -870,56 +867,3 @@ def test_what_is_no_key_is_not_taken_for_one(path: Path, content: bytes) -> None
     with pytest.raises(AuditBroken, match="not the key"):
         load_or_create_key(path.with_suffix(".key"))
     assert path.with_suffix(".key").read_bytes() == content
-
-
-# Who acts
-
-WHO = """
-import json, os
-from dataclasses import asdict
-from guard.audit import Actor
-print("who:", json.dumps(asdict(Actor.of_this_process(agent=None, command="c", environ={}))))
-"""
-
-
-@pytest.mark.parametrize(
-    ("agent", "environ", "kind"),
-    [
-        ("claude", {"CI": "true"}, "agent"),
-        (None, {"CI": "true"}, "ci"),
-        (None, {"CI": "1"}, "ci"),
-    ],
-)
-def test_an_agent_and_ci_are_told_from_a_person(
-    agent: str | None, environ: dict[str, str], kind: str
-) -> None:
-    actor = Actor.of_this_process(agent=agent, command="twg api", environ=environ)
-    assert (actor.kind, actor.agent, actor.command) == (kind, agent, "twg api")
-    assert (actor.uid, actor.pid, actor.ppid) == (os.getuid(), os.getpid(), os.getppid())
-
-
-def test_ci_is_known_by_the_process_s_own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CI", "TRUE")
-    assert Actor.of_this_process(agent=None, command="c").kind == "ci"
-
-
-def test_without_a_terminal_it_is_a_service() -> None:
-    command = [sys.executable, "-c", WHO]
-    done = subprocess.run(
-        command, cwd=REPOSITORY, check=True, capture_output=True, text=True, start_new_session=True
-    )
-    who = json.loads(done.stdout.removeprefix("who:"))
-    assert (who["kind"], who["tty"]) == ("service", None)
-
-
-@pytest.mark.parametrize(
-    ("redirected", "terminal"), [("", "/dev/pts/"), (" <&- 2>&1 | cat", "/dev/tty")]
-)
-async def test_at_a_terminal_it_is_a_person(tmp_path: Path, redirected: str, terminal: str) -> None:
-    command = ["sh", "-c", f"\"{sys.executable}\" -c '{WHO}'{redirected}"]
-    env = clean_env(tmp_path)
-    async with Terminal.start(command, env=env, cwd=REPOSITORY, columns=300) as window:
-        shown = await window.until(re.compile(r"who: .*\}"))
-    who = json.loads(shown[shown.index("{") : shown.index("}") + 1])
-    assert who["kind"] == "human"
-    assert who["tty"].startswith(terminal)

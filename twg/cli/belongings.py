@@ -23,7 +23,10 @@ _STATE: Final = (
     rf"{_SEALED}-[0-9a-f]{{16}}\.(?:key|mark)|{_SEALED}\.moving"
     r"|upkeep\.json|refused\.json(?:\.lock)?"
 )
-_RECORD: Final = r"audit\.(?:jsonl(?:\.lock)?|head|key)"
+_RECORD: Final = (
+    r"audit\.(?:jsonl(?:\.gz)?(?:\.lock)?|head|start|key(?:\.lock)?)"
+    r"|audit-\d{12,18}\.jsonl(?:\.gz)?"
+)
 _LOCKS: Final = r"[a-z]+(?:-[0-9a-f]{16})?\.lock"
 _SANDBOX: Final = r"lock|starting|log|state\.json|sandbox\.sqlite3(?:-(?:wal|shm|journal))?"
 _REPOSITORY: Final = r".+"  # git's names are its own

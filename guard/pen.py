@@ -1,0 +1,162 @@
+"""`Pen`: writes the audit record for all threads of one process, in rounds of one lock each."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from guard.audit_files import lock_of
+from guard.chain import Chain
+from guard.errors import AuditBroken, AuditBusy
+from guard.files import check_private_directory, ensure_private_directory
+from guard.links import fragment
+from guard.locks import LockFile, holder_of
+from guard.rotation import compress
+from guard.rounds import Rounds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from guard.links import Link
+    from guard.rotation import Keeping
+
+DELAYED: Final = "audit.delayed"
+
+_MOST_OWED: Final = 1000
+_MIRRORED_EACH: Final = 1000
+
+
+class _Wanted(NamedTuple):
+    """What one thread wants to have written, and whether it is to be on the disk then."""
+
+    records: Sequence[str]
+    durable: bool
+
+
+class Pen:
+    """Writes records.
+
+    Args:
+        path: The log.
+        key: Gives its keys.
+        reload: Gives them anew.
+        actor: Who writes what nobody asked for.
+        patience: Seconds to wait for other processes that write.
+        keeping: How large and how old files get.
+        mirror: Is told the newest record now and then.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        key: Callable[[], bytes],
+        *,
+        reload: Callable[[], bytes],
+        actor: Mapping[str, Any],
+        patience: float,
+        keeping: Keeping,
+        mirror: Callable[[Link], None],
+    ) -> None:
+        self.process = os.getpid()
+        self._path = path
+        self._key = key
+        self._actor = actor
+        self._patience = patience
+        self._mirror = mirror
+        self._lock = LockFile(lock_of(path))
+        self._new_chain = partial(Chain, path, reload=reload, actor=actor, keeping=keeping)
+        self._chain: Chain | None = None
+        self._owed: deque[str] = deque()
+        self._lost = 0
+        self._unsynced = False
+        self._unmirrored = 0
+        self._rounds: Rounds[_Wanted] = Rounds(self._round)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that this process wrote is on the disk."""
+        return not self._unsynced
+
+    def write(self, records: Sequence[str], *, durable: bool = False) -> None:
+        """Append records together, and before them what is owed."""
+        self._rounds.ask(_Wanted(records, durable))
+
+    def owe(self, records: Sequence[str]) -> None:
+        """Keep records for the next time; of too many, only how many they were."""
+        room = max(0, _MOST_OWED - len(self._owed))
+        self._owed.extend(records[:room])
+        self._lost += len(records[room:])
+
+    def finish(self) -> None:
+        """Tell the mirror what it has not been told yet."""
+        if self._chain is not None and self._unmirrored:
+            self._tell_mirror(self._chain.last)
+
+    def _round(self, asked: Sequence[_Wanted]) -> None:
+        owed, lost = tuple(self._owed), self._lost
+        records = [*owed, *itertools.chain.from_iterable(each.records for each in asked)]
+        if owed:
+            late = f"{len(owed)} records could not be written when they were due"
+            late += f", and {lost} more were lost" if lost else ""
+            facts = {"event": DELAYED, "actor": self._actor, "outcome": "ok", "reason": late}
+            records.insert(0, fragment(facts))
+        try:
+            check_private_directory(self._path.parent)
+        except OSError:
+            ensure_private_directory(self._path.parent)
+        self._append(records, durable=any(each.durable for each in asked))
+        for _ in owed:
+            self._owed.popleft()
+        self._lost -= lost
+
+    def _append(self, records: Sequence[str], *, durable: bool) -> None:
+        chain = self._chain = self._chain or self._new_chain(self._key())
+        with at_the_edge(self._path), locked(self._lock, self._path, self._patience):
+            chain.append(records)
+        if durable:
+            # Outside the lock: others may write meanwhile.
+            with at_the_edge(self._path):
+                chain.sync()
+        self._unsynced = not durable and (self._unsynced or bool(records))
+        self._unmirrored += len(records)
+        rotated, chain.rotated = chain.rotated, False
+        if rotated or self._unmirrored >= _MIRRORED_EACH:
+            self._tell_mirror(chain.last)
+        if rotated:
+            compress(self._path)
+
+    def _tell_mirror(self, last: Link) -> None:
+        self._unmirrored = 0
+        self._mirror(last)
+
+
+@contextlib.contextmanager
+def locked(lock: LockFile, path: Path, patience: float) -> Iterator[None]:
+    """Hold the lock of a log.
+
+    Raises:
+        AuditBusy: Another process has kept it for too long.
+        OSError: It cannot be made.
+    """
+    stack = contextlib.ExitStack()
+    try:
+        stack.enter_context(lock.held(patience))
+    except TimeoutError:
+        raise AuditBusy(path, holder_of(lock_of(path)), patience) from None
+    with stack:
+        yield
+
+
+@contextlib.contextmanager
+def at_the_edge(path: Path) -> Iterator[None]:
+    """Turn what the system says about a log's files into `AuditBroken`."""
+    try:
+        yield
+    except OSError as error:
+        words = error.strerror or type(error).__name__
+        raise AuditBroken(path, f"it cannot be written or read: {words}") from error
