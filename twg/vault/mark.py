@@ -60,9 +60,7 @@ class Mark:
         found = self._facts(sealer).get("pin")
         return None if found is None else (found[0], found[1])
 
-    def write(
-        self, generation: int, sealer: Sealer, *, pin: tuple[int, int] | None = None
-    ) -> None:
+    def write(self, generation: int, sealer: Sealer, *, pin: tuple[int, int] | None = None) -> None:
         """Note `generation`, and where wanted the very file that has it.
 
         Raises:
