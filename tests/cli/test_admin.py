@@ -17,7 +17,7 @@ from tests.cli.test_api import ELSEWHERE
 from tests.oauth.servers import document, status
 from tests.rigs.parts import missing, program
 from tests.rigs.terminal import Terminal
-from tests.sandbox.running import running_sandbox
+from tests.sandbox.running import threaded_sandbox
 from twg.sandbox.people import ORG_ID, ORG_NAME, OTHER_ORG_ID
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ ORG_PATH = f"/admin/v1/orgs/{ORG_ID}"
 @pytest.fixture
 async def own(tmp_path: Path) -> AsyncIterator[SandboxHandle]:
     """The sandbox that `--sandbox` finds."""
-    async with running_sandbox(tmp_path) as running:
+    async with threaded_sandbox(tmp_path) as running:
         yield running
 
 
@@ -207,7 +207,7 @@ async def test_nothing_is_kept_where_the_answer_is_of_no_use(
     console: Console, tmp_path: Path, fault: str, code: int, words: str
 ) -> None:
     async with (
-        running_sandbox(tmp_path, faults=[f"{fault}@resource"]),
+        threaded_sandbox(tmp_path, faults=(f"{fault}@resource",)),
         typing(console, *LOGIN, *GIVEN) as terminal,
     ):
         shown = await paste(terminal, KEY)
