@@ -27,8 +27,12 @@ COMMANDS = dict(manual.commands_below(main.root(), "twg"))
 STREAMS = {"twg guard filter"}
 """Their standard output is what they copy; their document is on standard error."""
 
-TOO_MUCH = {"twg demo": ["--bogus"], "twg sandbox start": ["--fault", "help"]}
-"""What is asked of commands that would start a server, instead of the usual."""
+TOO_MUCH = {
+    "twg demo": ["--bogus"],
+    "twg sandbox start": ["--fault", "help"],
+    "twg guard scan": ["changelog"],
+}
+"""What is asked of commands that would start a server or read the whole repository."""
 
 ERROR = ["code", "message", "remediation", "human_required", "exit_code", "docs"]
 
