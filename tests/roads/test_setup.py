@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cli import shapes
 from tests.rigs.parts import program
 from tests.roads.test_bitbucket import ASKED, UNKNOWN, enter, made
 from tests.roads.traveller import traveller
@@ -77,7 +78,9 @@ async def outcomes(person: Traveller, *words: str, status: int = 0) -> dict[str,
     async with person.types("setup", "--sandbox", *words, "-o", "json", columns=400) as terminal:
         assert await terminal.exit_status() == status, terminal.transcript()
         shown = terminal.transcript()
-    data = json.loads(shown[shown.index("{\n") :])["data"]
+    document = shown[shown.index("{\n") :]
+    shapes.check(["setup"], status, document)
+    data = json.loads(document)["data"]
     return {one["step"]: one["outcome"] for one in data["steps"]}
 
 
