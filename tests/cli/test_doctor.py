@@ -7,6 +7,7 @@ import platform
 import stat
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,8 +22,6 @@ from twg.products.bitbucket import ATLASSIANS
 from twg.sandbox.people import ORG_ID
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.cli.console import Console
     from tests.oauth.servers import Server
     from tests.sandbox.running import SandboxHandle
@@ -352,7 +351,7 @@ def test_nothing_secret_is_in_what_it_tells(console: Console, server: Server, mo
 
 # What may be shown to anybody
 
-PRIVATE = ("Ångström", "alice@example.com", "one.example.net", "Harbor Works", "owner@")
+PRIVATE = ("Ångström", "alice@", "one.example.net", "Harbor Works", "owner@", "carol@")
 
 
 @pytest.fixture
@@ -361,7 +360,10 @@ def troubled(console: Console, server: Server) -> Console:
     at_server(console, server)
     console.keep_bitbucket(server.url)
     admin_parts.keep(console, server.url, email="owner@example.com")
-    who = "Alice Ångström (alice@example.com) may not use one.example.net or Harbor Works"
+    who = (
+        "Alice Ångström (alice@example.com) may not use one.example.net or Harbor Works; "
+        "ask carol@example.net"
+    )
     console.sign_in_at(server.url, age=4000, refused=who)
     return console
 
@@ -384,14 +386,29 @@ def test_nobody_is_named_in_what_others_say_either(troubled: Console, mode: str)
     ended = troubled.twg("doctor", "-o", mode, status=3)
 
     shown = ended.err + (str(ended.document) if mode == "json" else ended.out)
-    assert "‹name› (‹e-mail›) may not use ‹site› or ‹organization›" in shown
+    assert "‹name› (‹e-mail›) may not use ‹site› or ‹organization›; ask ‹e-mail›" in shown
     assert [word for word in PRIVATE if word in shown] == []
+
+
+def test_a_home_is_named_by_a_tilde(console: Console) -> None:
+    """People's homes have their names, and errors quote paths."""
+    home = Path(console.env["HOME"])
+    state = home / "state"
+    state.mkdir(mode=0o700)
+    (state / "audit.jsonl").mkdir()
+
+    ended = console.twg("doctor", "--offline", status=3, TWG_STATE_DIR=str(state))
+
+    assert "~/state/audit.jsonl" in ended.out
+    assert "~/state/audit.jsonl" in ended.err
+    assert str(home) not in ended.out + ended.err
 
 
 # What --fix mends
 
 
 def test_what_killed_commands_left_is_removed_and_told(healthy: Console) -> None:
+    (healthy.config / "auth.conf").unlink()  # a look at the store would be recorded, and mend it
     left = healthy.state / ".audit.head.0123456789ab.tmp"
     left.touch(mode=0o600)
     record = healthy.state / "audit.jsonl"

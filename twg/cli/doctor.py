@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ from twg.errors import PartialFailure, TwgError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from pathlib import Path
 
     from twg.cli.check import Check
     from twg.cli.wiring import Wiring
@@ -96,8 +98,10 @@ async def examined(wiring: Wiring, *, offline: bool) -> list[Check]:
             [local("git", local_checks.git)],
         ]
     )
-    private = {} if wiring.options.verbose else await _private_words(wiring)
-    return [_discreet(check, private) for check in checks]
+    if wiring.options.verbose:
+        return checks
+    private = await _private_words(wiring)
+    return [_discreet(check, private, wiring.home) for check in checks]
 
 
 def failures_of(checks: Sequence[Check]) -> dict[str, str]:
@@ -111,10 +115,11 @@ def _look(
     return Look(name=name, find=partial(find, wiring, **options))
 
 
-def _discreet(check: Check, private: Mapping[str, str]) -> Check:
-    """Return a check without the words that are not for everybody."""
+def _discreet(check: Check, private: Mapping[str, str], home: Path) -> Check:
+    """Return a check without the words that are not for everybody; a home has a person's name."""
 
     def told(text: str) -> str:
+        text = text.replace(f"{home}{os.sep}", f"~{os.sep}")
         for word, mark in private.items():
             text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", mark, text, flags=re.IGNORECASE)
         return _EMAIL.sub("‹e-mail›", text)

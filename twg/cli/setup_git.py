@@ -168,8 +168,9 @@ def lines_of(rewriting: Rewriting, *, there: bool, changed: bool) -> list[str]:
         return ["Nothing was written."]
     ssh = f"git@{urlsplit(rewriting.base).hostname}:"
     return [
-        f"✔ Git takes {rewriting.value} addresses to twg from now on, with your token.",
-        f"  Addresses that begin with {ssh} go on by SSH. `{UNDO}` takes it back.",
+        f"✔ Git takes {rewriting.value} addresses to twg from now on.",
+        f"  Addresses that begin with {ssh} go on by SSH.",
+        f"  `{UNDO}` takes it back.",
     ]
 
 

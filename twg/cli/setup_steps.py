@@ -212,7 +212,9 @@ class Walk:
         if not config.finds("git"):
             return Taken("left out", "There is no git on the PATH")
         if stored is None:
-            return Taken("left out", "That comes after Bitbucket", "twg setup git")
+            comes = self.taken["bitbucket"].later is not None
+            words = "That comes after Bitbucket" if comes else "There is no Bitbucket token for it"
+            return Taken("left out", words, "twg setup git" if comes else None)
         rewriting = Rewriting(bitbucket.place_of(stored.api_base).git_base)
         if rewriting in await config.rewritings():
             return Taken("kept", f"Git takes {rewriting.value} addresses to twg already")
