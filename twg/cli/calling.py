@@ -32,7 +32,7 @@ _NOTICED: Final = 2.0
 """From how many seconds on a wait is told."""
 _READ_SECONDS: Final = 60.0
 _LARGEST_REFUSAL: Final = 1024 * 1024
-_ACCEPTS: Final = {"accept": "application/json"}
+_ACCEPTS: Final = {"accept": "application/json, */*;q=0.5"}
 
 
 class Service(Protocol):
