@@ -205,12 +205,26 @@ def test_no_secret_is_sent_by_any_way(
 
 @pytest.mark.parametrize("words", [["-X", "DELETE"], ["-f", "a=b"], ["-X", "PUT"]], ids=" ".join)
 def test_an_agent_may_only_read(console: Console, there: Server, words: list[str]) -> None:
-    error = console.twg("api", "atlassian", "/x", *words, status=80, TWG_AGENT="1").error
+    """What else it may not is tested with the policy; here, that it is asked before all else."""
+    there.on("/me", document({"a": 1}))
+
+    error = console.twg("api", "atlassian", "/me", *words, status=80, TWG_AGENT="1").error
 
     assert error["code"] == "POLICY_DENIED"
     assert there.received == []
     assert [one["reason"] for one in console.records("policy.denied")] != []
-    assert console.twg("api", "atlassian", "/x", TWG_AGENT="1").data == {}
+    assert console.twg("api", "atlassian", "/me", TWG_AGENT="1").data == {"a": 1}
+
+
+def test_each_page_is_asked_for_by_leave(console: Console, there: Server) -> None:
+    """An agent that is led from what it may read to what it may not stops there."""
+    page = {"values": [1], "links": {"next": f"{there.url}/unknown/thing?page=2"}}
+    there.on("/me", document(page))
+
+    ended = console.twg("api", "atlassian", "/me", "--paginate", status=80, TWG_AGENT="1")
+
+    assert ended.error["code"] == "POLICY_DENIED"
+    assert [one.path for one in there.received] == ["/me"]
 
 
 # What fails
