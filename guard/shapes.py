@@ -357,6 +357,9 @@ _ATLASSIAN_REST: Final = (
 )
 _ATLASSIAN: Final = "Atlassian staff on the community, 2025-08-26; lengths as observed"
 
+# What may stand between the words of a name.
+_PARTED: Final = r"[^A-Za-z]{0,64}"
+
 SHAPES: Final[tuple[Shape, ...]] = (
     Shape(
         name="an Atlassian API token",
@@ -667,7 +670,10 @@ SHAPES: Final[tuple[Shape, ...]] = (
         proof=_is_pair,
         example="client_secret=" + "example1",
         source="RFC 6749, RFC 7628 and common usage",
-        sketch=r"(?i:token|secret|pass|key|pwd|jwt|code|assertion|credential|jsessionid)"
+        # `key` and `code` alone stand in every other document, and are no secret's name.
+        sketch=r"(?i:token|secret|pass|pwd|jwt|assertion|credential|jsessionid"
+        r"|(?:api|access|private|secret|signing|encryption|storage|auth|master|sealing|shared"
+        rf"|account){_PARTED}key|device{_PARTED}code|code{_PARTED}verifier)"
         r"""[A-Za-z0-9_-]*\\?["']?\s{0,4}[=:][>=]?\s{0,4}\\?["']?[^\s"'\\,;<>`]{6}""",
         bare=False,
     ),

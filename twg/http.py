@@ -36,6 +36,7 @@ _LOG: Final = logs.get("twg.http")
 
 MAX_BODY: Final = 1024 * 1024
 MAX_JSON_DEPTH: Final = 64
+_NESTING: Final = frozenset({dict, list})
 _HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -175,13 +176,13 @@ def _finite(digits: str) -> float:
 
 
 def _check_depth(value: object) -> None:
-    level = [value]
+    level = [value] if isinstance(value, dict | list) else []
     for _ in range(MAX_JSON_DEPTH):
         level = [
             inner
             for outer in level
-            if isinstance(outer, dict | list)
             for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if type(inner) in _NESTING  # exact, and so quick: a parser makes no other types
         ]
         if not level:
             return

@@ -7,7 +7,7 @@ import platform
 import sys
 from typing import TYPE_CHECKING
 
-from tests.bench import drawing, programs, redaction, startup
+from tests.bench import drawing, pages, programs, redaction, startup
 from tests.bench.meter import PROCESSES, TASKS, THREADS
 from tests.bench.programs import LIMIT, ROOT, Peers, serving
 
@@ -35,7 +35,7 @@ def main() -> None:
     """Measure, print, and write `docs/benchmarks.md` with its pictures."""
     peers = Peers.installed()
     parts = [HEAD, surroundings(peers)]
-    for part in (starting, many, race, fresh, growth, scrubbing):
+    for part in (starting, many, race, fresh, growth, scrubbing, lists):
         sys.stderr.write(f"measuring: {(part.__doc__ or '').splitlines()[0]}\n")
         parts.append(part(peers))
     text = "\n".join(parts)
@@ -176,6 +176,18 @@ def scrubbing(peers: Peers) -> str:
     )
     heads = ("redactor", "MB/s", "looks for")
     return section("Redaction", words, heads, redaction.rows(peers))
+
+
+def lists(_peers: Peers) -> str:
+    """Following a long list to its end."""
+    words = (
+        f"{pages.ITEMS} issues of the sandbox, {pages.A_PAGE} a page, `twg api --paginate`, with "
+        "what is printed going to a file. The bare loop follows the same pages, parses and prints "
+        "them; twg also takes the secrets out, and records each use of the token. Memory is what "
+        "the whole list took beyond one page of it."
+    )
+    heads = ("client", "time", "bare loops", "processor", "memory")
+    return section("Long lists", words, heads, pages.rows())
 
 
 def section(title: str, words: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

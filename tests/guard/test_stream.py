@@ -315,3 +315,29 @@ def test_behind_many_that_only_look_like_one_a_secret_is_seen(filler: str, secre
     shown = Scrubber().text(text)
     assert secret not in shown
     assert shown.count("‹") == 1
+
+
+KEYS = ("api", "access", "private", "secret", "signing", "storage", "auth", "master", "account")
+NAMES = [
+    *(f"{word}{between}key" for word in KEYS for between in ("", "_", "-", ".", "__")),
+    *(f"{word}Key" for word in KEYS),
+    *(f"{word}_KEY_2".upper() for word in KEYS),
+    *("device_code", "deviceCode", "code_verifier", "codeVerifier", "clientAssertion"),
+    *("refreshToken", "password", "passcode", "my_jwt", "JSESSIONID", "credentials"),
+]
+"""What a secret may be called; a key or a code alone is none."""
+
+
+@pytest.mark.parametrize("written", ["{}=%s", '"{}": "%s"', r"{}\":\"%s\"", "{} => '%s'"])
+def test_a_telling_name_is_seen_in_a_long_text_as_in_a_short_one(written: str) -> None:
+    value = "Xk9qLm4wZ7"
+    lines = [f"{written.format(name) % value} and words\n" for name in NAMES]
+    lines += ['{"key": "HARBOUR-1", "code": "indeterminate"} and words\n']
+    alone = [Scrubber().text(line) for line in lines]
+    redactor = Redactor(Scrubber())
+
+    together = redactor.feed("".join(lines * 40).encode()) + redactor.finish()
+
+    assert together.decode() == "".join(alone * 40)
+    assert value not in "".join(alone)
+    assert alone[-1] == lines[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,14 +10,15 @@ import asyncclick as click
 
 from twg.cli.again import signed_in_again
 from twg.cli.command import command, stored
-from twg.errors import AuthExpired, AuthRevoked, UsageError
+from twg.errors import AuthExpired, AuthRevoked, TwgError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from twg.cli.api_file import OutputFile
-    from twg.cli.api_pages import Manner, Page, Shown
+    from twg.cli.api_pages import Manner, Page, Shown, Sink
     from twg.cli.calling import Line
+    from twg.cli.streamed import Streamed
     from twg.cli.wiring import Wiring
     from twg.errors import HttpError
     from twg.http import Response, Stream
@@ -227,22 +228,40 @@ async def _pass_on(
     async with line.open(call) as answer:
         if answer.status >= _FIRST_ERROR:
             raise _error(wiring, line, call, await answer.whole(_LARGEST_DOCUMENT), manner)
-        stream = wiring.output.stream() if file is None else None
-        sink = stream or file
-        if sink is not None and manner.include:
-            sink.write(head_of(answer.status, answer.headers))
-        small = bytearray()
-        async for chunk in answer.chunks:
-            if len(small) <= _SMALL:
-                small += chunk
-            if sink is not None and not manner.silent:
-                sink.write(chunk)
-        if stream is not None:
-            stream.finish(line=answer.headers.get("content-type", "text/").startswith(_TEXTUAL))
+        if file is not None:
+            await _copy(wiring, line, call, answer, file)
+        else:
+            with _streaming(wiring) as stream:
+                if manner.include:
+                    stream.write(head_of(answer.status, answer.headers))
+                await _copy(wiring, line, call, answer, None if manner.silent else stream)
+                kind = answer.headers.get("content-type", "text/")
+                stream.finish(line=kind.startswith(_TEXTUAL))
         _tell_of_redirect(wiring, answer)
-        if len(small) <= _SMALL:
-            _tell_if_empty(wiring, line, call, bytes(small))
         return {"status": answer.status}
+
+
+@contextmanager
+def _streaming(wiring: Wiring) -> Iterator[Streamed]:
+    """Stream to standard output; of what ends in the middle, show what has come."""
+    stream = wiring.output.stream()
+    try:
+        yield stream
+    except TwgError:
+        stream.stop()
+        raise
+
+
+async def _copy(wiring: Wiring, line: Line, call: Call, answer: Stream, sink: Sink | None) -> None:
+    """Copy a body as it comes, and look at it if it is small."""
+    small = bytearray()
+    async for chunk in answer.chunks:
+        if len(small) <= _SMALL:
+            small += chunk
+        if sink is not None:
+            sink.write(chunk)
+    if len(small) <= _SMALL:
+        _tell_if_empty(wiring, line, call, bytes(small))
 
 
 async def _read(
@@ -259,10 +278,10 @@ async def _read(
     if file is not None:
         return await _pages(wiring, line, call, options, manner, Written(file, manner))
     if wiring.output.mode == "text":
-        stream = wiring.output.stream()
-        told = await _pages(wiring, line, call, options, manner, Written(stream, manner))
-        stream.finish(line=True)
-        return told
+        with _streaming(wiring) as stream:
+            told = await _pages(wiring, line, call, options, manner, Written(stream, manner))
+            stream.finish(line=True)
+            return told
     if not options.paginate:
         return await _pages(wiring, line, call, options, manner, Once(wiring.output, manner))
     async with listing(wiring, manner) as listed:

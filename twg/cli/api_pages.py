@@ -53,7 +53,11 @@ class Expression:
             raise UsageError(
                 "the expression of --query is not JMESPath", "See https://jmespath.org."
             ) from None
-        self._failures = (jmespath.exceptions.JMESPathError, RecursionError)
+        # Its functions let through what Python says of a value that does not fit.
+        self._failures = (
+            *(jmespath.exceptions.JMESPathError, RecursionError),
+            *(TypeError, ValueError, ArithmeticError),
+        )
 
     def of(self, value: Any) -> Any:
         """Return what it gives of `value`.

@@ -143,16 +143,17 @@ class Output:
 
     def listed(self, parts: Iterable[str]) -> None:
         """Print one document whose data is a list, written and scrubbed already, part by part."""
-        self._stdout.write('{\n  "ok": true,\n  "data": [')
+        if self._answer.is_out:
+            raise RuntimeError("there is a document on standard output")
+        self._answer.is_out = True
+        self._put('{\n  "ok": true,\n  "data": [')
         for part in parts:
-            self._stdout.write(part)
-        self._stdout.write("]\n}\n")
-        self._stdout.flush()
+            self._put(part)
+        self._put("\n  ]\n}\n")
 
     def progress(self, words: str) -> None:
         """Show on one line of the person's terminal how far it is; with no words, clear it."""
-        self._stderr.write(f"\r\x1b[K{self._scrub(printable(words))}")
-        self._stderr.flush()
+        self._tell(f"\r\x1b[K{self._scrub(printable(words))}")
 
     def say(self, line: str) -> None:
         """Tell the person something beside the result."""

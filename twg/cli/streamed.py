@@ -7,6 +7,8 @@ import unicodedata
 from typing import TYPE_CHECKING, Any, TextIO
 
 from guard.stream import Redactor
+from twg.cli.output import give_up
+from twg.errors import OutputUnwritable
 
 if TYPE_CHECKING:
     from guard.scrub import Scrubber
@@ -23,6 +25,7 @@ class Streamed:
     """
 
     def __init__(self, stdout: TextIO, scrubber: Scrubber | None) -> None:
+        stdout.flush()  # what was printed before comes before
         self._stdout = stdout
         self._redactor = None if scrubber is None else Redactor(scrubber)
         self._terminal = stdout.isatty()
@@ -36,6 +39,7 @@ class Streamed:
 
         Raises:
             BrokenPipeError: Nobody reads it any more.
+            OutputUnwritable: It takes nothing: a full disk, for example.
         """
         if not data:
             return
@@ -46,6 +50,13 @@ class Streamed:
                 data += self._redactor.flush()
         self._put(data)
 
+    def stop(self) -> None:
+        """Print what can be of the rest: no more will come, though there should have been more.
+
+        What could be a part of a secret stays unsaid.
+        """
+        self._put(b"" if self._redactor is None else self._redactor.flush(), final=True)
+
     def finish(self, *, line: bool) -> None:
         """Print the rest: all has come.
 
@@ -55,18 +66,27 @@ class Streamed:
         self._put(b"" if self._redactor is None else self._redactor.finish(), final=True)
         if line and self._last != b"\n":
             self._put(b"\n", final=True)
-        self._stdout.flush()
 
     def _put(self, data: bytes, *, final: bool = False) -> None:
-        if self._bytes is not None:
-            self._stdout.flush()
-            self._bytes.write(data)
-            return
+        try:
+            if self._bytes is not None:
+                self._bytes.write(data)
+            else:
+                self._stdout.write(self._text(data, final=final))
+            if final:
+                self._stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            give_up(self._stdout)
+            raise OutputUnwritable(error) from error
+
+    def _text(self, data: bytes, *, final: bool) -> str:
         text = self._held + self._decoder.decode(data, final)
         # Half of a line's end says nothing yet.
         self._held = "\r" if text.endswith("\r") and not final else ""
         text = text.removesuffix("\r") if self._held else text
-        self._stdout.write(_drawn(text) if self._terminal else text)
+        return _drawn(text) if self._terminal else text
 
 
 def _drawn(text: str) -> str:

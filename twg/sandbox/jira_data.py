@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, overload
 
 from twg.sandbox.people import ALICE, BOB, HARBOR, ORCHARD
 
@@ -50,6 +51,16 @@ PROJECTS: Final = (
         ("irrigation", "grafting rota", "cider press", "frost alarm"),
     ),
 )
+TIDE: Final = Project(
+    10004,
+    "TIDE",
+    "Tide log",
+    HARBOR.cloud_id,
+    100_000,
+    ("high water", "low water", "slack water"),
+)
+"""For lists that are long: its issues are made up as they are asked for, where it is named."""
+
 _TASKS: Final = (
     "Replace the {}",
     "Document the {}",
@@ -71,6 +82,32 @@ def visible_projects(site: Site, person: Person) -> list[Project]:
 def built_in_issues(site: Site, project: Project) -> list[dict[str, Any]]:
     """Return the issues a project starts with, oldest first."""
     return [_issue(site, project, number) for number in range(1, project.issues + 1)]
+
+
+class MadeUp(Sequence[dict[str, Any]]):
+    """The issues of a project, none of which is there before it is looked at.
+
+    Args:
+        site: Where the project is.
+        project: Whose they are.
+    """
+
+    def __init__(self, site: Site, project: Project) -> None:
+        self._site = site
+        self._project = project
+
+    def __len__(self) -> int:
+        return self._project.issues
+
+    @overload
+    def __getitem__(self, at: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, at: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        numbers = range(1, len(self) + 1)[at]
+        if isinstance(numbers, int):
+            return _issue(self._site, self._project, numbers)
+        return [_issue(self._site, self._project, number) for number in numbers]
 
 
 def _issue(site: Site, project: Project, number: int) -> dict[str, Any]:
