@@ -124,7 +124,7 @@ class Line:
 
     @asynccontextmanager
     async def _answered(self, call: Call, limit: int | None) -> AsyncIterator[Stream]:
-        _permit(self._wiring, call)
+        await self._wiring.permit(call)
         tries = 0
         while True:
             tries += 1
@@ -199,14 +199,6 @@ async def line_to(wiring: Wiring, service: str, site: str | None) -> AsyncIterat
             tokens = await stack.enter_async_context(wiring.token_manager(http))
             found = _BySignIn(tokens, await tokens.get(await wiring.profile()), service, site)
         yield Line(wiring, http, found)
-
-
-def _permit(wiring: Wiring, call: Call) -> None:
-    """Refuse an agent what it may not do: in this version all but to read, by the method alone."""
-    if wiring.agent is not None and not call.is_safe:
-        raise wiring.denied(
-            f"api {call.service} {call.method}", f"agents may only read, and {call.method} writes"
-        )
 
 
 def _wait_for(answer: Stream, tries: int) -> float | None:
