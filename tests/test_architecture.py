@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "twg.vault": FOUNDATION,
     "twg.oauth": FOUNDATION | {"twg.http"},
     "twg.git": FOUNDATION | {"twg.http"},
-    "twg.policy": FOUNDATION,
+    "twg.policy": FOUNDATION | {"twg.vault"},
     "twg.products": FOUNDATION | {"twg.http", "twg.vault"},
     "twg.auth": FOUNDATION | {"twg.http", "twg.vault", "twg.oauth"},
     "twg.sandbox": FOUNDATION | {"twg.http"},

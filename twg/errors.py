@@ -415,11 +415,25 @@ class PartialFailure(TwgError):
 
 
 class PolicyDenied(TwgError):
-    """An agent asked for more than a person has granted."""
+    """An agent asked for more than a person has granted.
+
+    Args:
+        why: What it may not do, in words.
+        command: What its person runs to allow it; None where nobody can by a command.
+    """
 
     code = Code.POLICY_DENIED
     human_required = True
     default_remediation = "Ask your person to do it themselves in their own terminal."
+
+    def __init__(self, why: str, command: str | None = None) -> None:
+        self.command = command
+        super().__init__(
+            f"{why}; nothing was sent",
+            f"Ask your person to run `{command}` in their own terminal, then run yours again."
+            if command
+            else None,
+        )
 
 
 class OutputUnwritable(TwgError):

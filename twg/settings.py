@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -23,6 +23,7 @@ _KNOWN: Final[Mapping[str, frozenset[str]]] = {
     "network": frozenset({"ca_bundle", "proxy", "no_proxy"}),
     "storage": frozenset({"key", "keyring_seconds"}),
     "login": frozenset({"wait_seconds"}),
+    "policy": frozenset({"admin", "deny", "read_only", "longest_grant"}),
 }
 
 
@@ -42,6 +43,7 @@ class Settings:
         key_place: Where a new store's sealing key goes; None to choose the best there is.
         keyring_seconds: How long the OS key ring may take to answer.
         wait_seconds: How long `twg login` waits for the person.
+        policy: What agents may not do, as it stands; made sense of where it is used.
     """
 
     config_dir: Path
@@ -55,6 +57,7 @@ class Settings:
     key_place: KeyPlaceName | None = None
     keyring_seconds: float = 8.0
     wait_seconds: float = 300.0
+    policy: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def auth_conf(self) -> Path:
@@ -65,6 +68,11 @@ class Settings:
     def admin_conf(self) -> Path:
         """The file of organizations' Admin API keys."""
         return self.config_dir / "admin.conf"
+
+    @property
+    def policy_json(self) -> Path:
+        """The file of what agents are granted."""
+        return self.config_dir / "policy.json"
 
     @property
     def config_toml(self) -> Path:
@@ -95,6 +103,7 @@ def load(environ: Mapping[str, str], *, home: Path | None = None) -> Settings:
         key_place=_choice(storage, "key", ("keyring", "file")),
         keyring_seconds=_seconds(storage, "keyring_seconds", 8.0),
         wait_seconds=_seconds(table.get("login", {}), "wait_seconds", 300.0),
+        policy=table.get("policy", {}),
     )
 
 

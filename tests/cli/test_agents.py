@@ -46,6 +46,8 @@ FOR_PEOPLE = {
     "twg provider remove": ["provider", "remove", "acme"],
     "twg uninstall": ["uninstall"],
     "twg admin auth login": ["admin", "auth", "login", "--sandbox"],
+    "twg policy grant": ["policy", "grant", "write"],
+    "twg policy revoke": ["policy", "revoke"],
     "twg admin auth logout": ["admin", "auth", "logout", "--org", "an-organization"],
 }
 

@@ -205,7 +205,7 @@ def test_an_agent_is_told_what_to_tell_its_person(tmp_path: Path, line: str) -> 
     """H-B5: and nothing is made for it."""
     arguments = [each for each in COMMANDS[line].params if isinstance(each, click.Argument)]
     done = subprocess.run(
-        [*line.split(), *("name" for _ in arguments)],
+        [*line.split(), *map(_word_for, arguments)],
         env=clean_env(tmp_path, TWG_AGENT="1"),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -216,6 +216,10 @@ def test_an_agent_is_told_what_to_tell_its_person(tmp_path: Path, line: str) -> 
     assert (done.returncode, error["code"]) == (79, "HUMAN_REQUIRED")
     assert f"`{line}`" in error["remediation"]
     assert not (tmp_path / "config").exists()
+
+
+def _word_for(argument: click.Argument) -> str:
+    return argument.type.choices[0] if isinstance(argument.type, click.Choice) else "name"
 
 
 def test_targets_of_make_are_there() -> None:

@@ -79,7 +79,7 @@ class Way:
             async with bridge.open() as address:
                 yield address
 
-    def _refusal(self, call: Call) -> str | None:
+    async def _refusal(self, call: Call) -> str | None:
         return None if self.allowed(call) else "only reading is allowed here"
 
 

@@ -81,7 +81,7 @@ def store_as_data(header: AdminHeader, wiring: Wiring) -> dict[str, Any]:
 
 
 async def to_call_with(wiring: Wiring) -> AdminKey:
-    """Return the key of the active organization, for a call; a person alone gets it.
+    """Return the key of the active organization, for a call; an agent only if settings allow it.
 
     Raises:
         PolicyDenied: An agent asked for it.
@@ -89,7 +89,7 @@ async def to_call_with(wiring: Wiring) -> AdminKey:
         ConfigError: Several are, and none is the active one.
     """
     if wiring.agent is not None:
-        raise wiring.denied("api admin", "agents may not use an organization's Admin API key")
+        await wiring.policy.permit_service("admin", await wiring.profile())
     header = await wiring.admin_store.summaries()
     if header.active is None and header.profiles:
         raise ConfigError(

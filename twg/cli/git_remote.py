@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Final
 import asyncclick as click
 
 from twg.cli.command import command
-from twg.errors import ConfigError
+from twg.errors import ConfigError, TwgError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twg.cli.wiring import Wiring
-    from twg.errors import PolicyDenied
     from twg.git.bridge import Bridge
     from twg.git.repository import Call
     from twg.http import Http
+    from twg.products.call import Call as ApiCall
 
 _READ_SECONDS: Final = 600.0
 """How long a server may be silent: it looks through a large push before it says a word."""
@@ -38,7 +38,7 @@ async def git_remote(wiring: Wiring, *, remote: str, address: str) -> None:
     del remote  # its settings in git's configuration are not followed
     from twg.git import remote_http  # noqa: PLC0415 - only where git asks
 
-    denied: list[PolicyDenied] = []
+    denied: list[TwgError] = []
     async with wiring.http(read_seconds=_READ_SECONDS) as http:
         bridge = await _bridge(wiring, http, address, denied.append)
         async with bridge.open() as at:
@@ -50,7 +50,7 @@ async def git_remote(wiring: Wiring, *, remote: str, address: str) -> None:
 
 
 async def _bridge(
-    wiring: Wiring, http: Http, address: str, denied: Callable[[PolicyDenied], None]
+    wiring: Wiring, http: Http, address: str, denied: Callable[[TwgError], None]
 ) -> Bridge:
     from twg.cli.bitbucket import stored  # noqa: PLC0415 - only where git asks
     from twg.git.bridge import Bridge, Login  # noqa: PLC0415 - likewise
@@ -67,12 +67,18 @@ async def _bridge(
             f"Use an address such as twg::{base}/WORKSPACE/REPOSITORY.",
         )
 
-    def refusal(call: Call) -> str | None:
-        if wiring.agent is None or not call.writes:
-            return None
-        error = wiring.denied("git push", f"an agent asked to push to {address}; it may fetch only")
-        denied(error)
-        return str(error)
+    permitted: set[bool] = set()
+
+    async def refusal(call: Call) -> str | None:
+        # A push is two requests, and one use of a grant.
+        if call.writes not in permitted:
+            try:
+                await wiring.permit(_as_api_call(call, repository.name_below(base)))
+            except TwgError as error:
+                denied(error)
+                return str(error)
+            permitted.add(call.writes)
+        return None
 
     return Bridge(
         repository=repository,
@@ -81,4 +87,15 @@ async def _bridge(
         refusal=refusal,
         failed=wiring.output.warn,
         scrub=wiring.scrubber.text,
+    )
+
+
+def _as_api_call(call: Call, repository: str) -> ApiCall:
+    """Return what the policy knows a request of git's as: of the repository that the API has."""
+    from twg.products.call import Call as ApiCall  # noqa: PLC0415 - likewise
+
+    return ApiCall(
+        service="bitbucket",
+        method="POST" if call.writes else "GET",
+        path=f"/2.0/repositories/{repository}/{call.service}",
     )

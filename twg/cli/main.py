@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "setup": ("twg.cli.setup:setup", "Be led through all of it, or set up one thing."),
     "auth": ("twg.cli.auth:auth", "Look at, switch and renew sign-ins."),
     "api": ("twg.cli.api:api", "Call an API with the stored sign-in."),
+    "policy": ("twg.cli.policy:policy", "See what agents may do, and grant them more."),
     "admin": ("twg.cli.admin:admin", "Keep organizations' Admin API keys."),
     "doctor": ("twg.cli.doctor:doctor", "Check this installation, a line a check."),
     "guard": ("twg.cli.guard:guard", "Find secrets where none belongs, and remove them."),

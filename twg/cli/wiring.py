@@ -14,7 +14,6 @@ from guard import agents, intake, logs, process
 from guard.errors import GuardError, HumanRequired, SecretRefused, TerminalRequired
 from twg import settings as settings_module
 from twg.cli.output import Answer, Output
-from twg.errors import PolicyDenied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,9 +31,9 @@ if TYPE_CHECKING:
     from twg.auth.tokens import TokenManager
     from twg.cli.output import Mode
     from twg.http import Http
-    from twg.policy import Call
+    from twg.policy import Call, Denials, Limits, Moment, Policy
     from twg.settings import Settings
-    from twg.vault import AdminStore, KeyKeeper, SealedStore
+    from twg.vault import AdminStore, GrantStore, KeyKeeper, SealedStore
 
 
 SECRET_FAMILIES: Final = ("twg", "atlassian", "jira", "confluence", "bitbucket", "acli", "bbc")
@@ -59,6 +58,9 @@ class Options:
 class Wiring:
     """What commands depend on.
 
+    `machine_policy` and `administrator` say where the machine-wide limits are and whom they must
+    belong to; nothing that a user sets changes either.
+
     Args:
         argv: The command line without the program's name.
         environ: The environment as it was at the start.
@@ -66,6 +68,9 @@ class Wiring:
         stderr: Where everything else goes.
         umask: The file mode creation mask of whoever started us, for what is written for them.
     """
+
+    machine_policy: Path | None = None
+    administrator: int = 0
 
     def __init__(
         self,
@@ -118,16 +123,6 @@ class Wiring:
         if self.agent is not None:
             raise HumanRequired(self.agent.name, command)
 
-    def denied(self, what: str, words: str) -> PolicyDenied:
-        """Record that an agent was denied something, and return the error for it.
-
-        Args:
-            what: What it asked for, as the record names it.
-            words: Why it does not get it.
-        """
-        self.audit.record("policy.denied", outcome="refused", reason=what)
-        return PolicyDenied(words)
-
     async def permit(self, call: Call) -> None:
         """Let a call be sent, or refuse it: a person may do all, an agent may read.
 
@@ -139,18 +134,11 @@ class Wiring:
         Raises:
             PolicyDenied: An agent asked for what no person has granted.
             UsageError: The call asks for another method than its own.
+            StoreUnwritable: A grant covers it, and cannot be counted.
+            Busy: Another process has the grants for too long.
         """
-        if self.agent is None:
-            return
-        from twg.policy import Access, classify, refuse_override  # noqa: PLC0415 - for agents only
-
-        refuse_override(call)
-        access = classify(call)
-        if access is not Access.READ:
-            raise self.denied(
-                f"{access} {call.service} {call.method} {call.path}",
-                f"an agent asked to {access} at {call.service}; it may read only",
-            )
+        if self.agent is not None:
+            await self.policy.permit(call, await self.profile())
 
     def _guard_ways_in(self, *, takes_secret: bool) -> None:
         if takes_secret:
@@ -319,6 +307,64 @@ class Wiring:
             custody=self.custody,
         )
 
+    @cached_property
+    def grants(self) -> GrantStore:
+        """What agents are granted."""
+        from twg.vault import GrantStore  # noqa: PLC0415 - not for `--version`
+
+        settings = self.settings
+        return GrantStore(
+            settings.policy_json,
+            state_dir=settings.state_dir,
+            keys=self.key_keeper(),
+            custody=self.custody,
+        )
+
+    @cached_property
+    def denials(self) -> Denials:
+        """What agents were denied."""
+        from twg.policy import Denials  # noqa: PLC0415 - not for `--version`
+        from twg.vault.locks import ProcessLock  # noqa: PLC0415 - likewise
+
+        state = self.settings.state_dir
+        lock = ProcessLock(
+            state_dir=state, name="asked", what="the list of what agents asked for", seconds=5.0
+        )
+        return Denials(state / "asked.json", lock)
+
+    @cached_property
+    def limits(self) -> tuple[Limits, ...]:
+        """What agents may not do whatever is granted: by the machine's word, and the person's."""
+        from twg.policy import (  # noqa: PLC0415 - not for `--version`
+            MACHINE_WIDE,
+            machine_wide,
+            of_settings,
+        )
+
+        own = of_settings(
+            self.settings.policy,
+            f"[policy] in {self.shown(self.settings.config_toml)}",
+            admin=False,
+        )
+        path = self.machine_policy or MACHINE_WIDE
+        machines = machine_wide(path, owner=self.administrator)
+        return (own,) if machines is None else (machines, own)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What the agent that runs us may do."""
+        from twg.policy import Policy  # noqa: PLC0415 - for agents only
+
+        return Policy(
+            agent=self.agent.name if self.agent else "",
+            limits=self.limits,
+            grants=self.grants,
+            denials=self.denials,
+            audit=self.audit,
+            now=moment,
+            scrub=self.scrubber.text,
+        )
+
     def key_keeper(self) -> KeyKeeper:
         """Return what makes, keeps and destroys sealing keys."""
         from twg.vault import KeyKeeper  # noqa: PLC0415 - not for `--version`
@@ -462,3 +508,15 @@ class Wiring:
         return bool(self.environ.get("FORCE_COLOR")) or (
             self.stdout.isatty() and self.environ.get("TERM") != "dumb"
         )
+
+
+def moment() -> Moment:
+    """Return this moment, on the clock that nobody sets too, if this machine has one."""
+    import time  # noqa: PLC0415 - not for `--version`
+
+    from twg.auth.ages import this_uptime  # noqa: PLC0415 - likewise
+    from twg.policy import Moment  # noqa: PLC0415 - likewise
+
+    uptime = this_uptime()
+    boottime = None if uptime.boot_id is None else uptime.now()
+    return Moment(time.time(), boottime, uptime.boot_id)

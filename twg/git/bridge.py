@@ -23,7 +23,7 @@ from twg.git.conversation import GONE, Conversation
 from twg.git.repository import call_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     import h11
     from anyio.abc import SocketStream
@@ -82,7 +82,7 @@ class Bridge:
     repository: Repository
     login: Login
     http: Http
-    refusal: Callable[[Call], str | None]
+    refusal: Callable[[Call], Awaitable[str | None]]
     failed: Callable[[str], None]
     scrub: Callable[[str], str]
 
@@ -112,7 +112,7 @@ class Bridge:
             call = call_of(request.method.decode("latin-1"), target[len(secret_path) :])
             if not known or call is None:
                 await talk.answer_in_words(HTTPStatus.NOT_FOUND, "twg: there is nothing here")
-            elif (why := self.refusal(call)) is not None:
+            elif (why := await self.refusal(call)) is not None:
                 await talk.answer_in_words(HTTPStatus.FORBIDDEN, f"twg: {why}")
             else:
                 await self._forward(talk, request, call)

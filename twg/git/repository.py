@@ -52,6 +52,10 @@ class Repository:
         """Tell whether a server's repositories, which are all below `base`, may include it."""
         return self.url.startswith(f"{origin(base)}{urlsplit(base).path}/")
 
+    def name_below(self, base: str) -> str:
+        """Return what its server calls it, such as ``team/repo``, where it is below `base`."""
+        return self.url.removeprefix(f"{origin(base)}{urlsplit(base).path}/").removesuffix(".git")
+
     @property
     def url(self) -> str:
         """Its whole address."""

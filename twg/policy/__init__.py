@@ -1,7 +1,9 @@
 """The policy: what each request would do, and whether an agent may; entered by this door.
 
 `classify` tells by method, path, query and body what a `Call` does; product rules are data, a file
-each in `rules/`. It knows of no credential and sends nothing.
+each in `rules/`. `Policy` lets an agent's call through by `Limits`, which a person or a machine's
+administrator sets, and by the grants that a person gave. It knows of no credential and sends
+nothing.
 """
 
 from __future__ import annotations
@@ -15,12 +17,58 @@ if TYPE_CHECKING:
 
     from twg.policy.access import Access
     from twg.policy.call import Call, refuse_override
-    from twg.policy.classification import classify
+    from twg.policy.classification import classify, path_at
+    from twg.policy.denials import Denial, Denials
+    from twg.policy.grants import Moment, left_of
+    from twg.policy.limits import (
+        EVERY,
+        LONGEST,
+        MACHINE_WIDE,
+        SERVICES,
+        Limits,
+        machine_wide,
+        of_settings,
+        seconds_of,
+    )
+    from twg.policy.policy import Policy
+    from twg.policy.spelling import is_plain
 
-__all__ = ["Access", "Call", "classify", "refuse_override"]
+__all__ = [
+    "EVERY",
+    "LONGEST",
+    "MACHINE_WIDE",
+    "SERVICES",
+    "Access",
+    "Call",
+    "Denial",
+    "Denials",
+    "Limits",
+    "Moment",
+    "Policy",
+    "classify",
+    "is_plain",
+    "left_of",
+    "machine_wide",
+    "of_settings",
+    "path_at",
+    "refuse_override",
+    "seconds_of",
+]
 
 _HOMES: Final[Mapping[str, str]] = MappingProxyType(
-    {"Access": "access", "Call": "call", "classify": "classification", "refuse_override": "call"}
+    {
+        "Access": "access",
+        "Call": "call",
+        "Denial": "denials",
+        "Denials": "denials",
+        "Moment": "grants",
+        "Policy": "policy",
+        "classify": "classification",
+        "is_plain": "spelling",
+        "left_of": "grants",
+        "path_at": "classification",
+        "refuse_override": "call",
+    }
 )
 
 
@@ -29,7 +77,7 @@ if not TYPE_CHECKING:  # a type checker goes by the imports above, and finds mis
     def __getattr__(name: str) -> Any:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'limits')}"), name)
 
 
 def __dir__() -> list[str]:

@@ -51,10 +51,10 @@ def target_of(call: Call) -> Target:
     if call.service == GRAPHQL or _ends_in_graphql(call.path):
         return Target(GRAPHQL, "/graphql", call.service == GRAPHQL)
     if call.service != "atlassian":
-        return Target(call.service, _with_front(call.service, call.path), direct=True)
+        return Target(call.service, path_at(call.service, call.path), direct=True)
     match call.path.split("/"):
         case ["", "ex", "jira" | "confluence" | "bitbucket" as product, _, *rest] if rest:
-            return Target(product, _with_front(product, "/" + "/".join(rest)), direct=False)
+            return Target(product, path_at(product, "/" + "/".join(rest)), direct=False)
         case ["", "admin" | "scim" | "users" | "v1" | "v2", *_]:
             return Target("admin", call.path, direct=False)
     return Target("atlassian", call.path, direct=True)
@@ -128,7 +128,8 @@ def _is_documented(path: str, rules: Rules) -> bool:
     )
 
 
-def _with_front(service: str, path: str) -> str:
+def path_at(service: str, path: str) -> str:
+    """Return a path as it is below the service's base, whether or not its front was left out."""
     rules = rules_of(service)
     front = "" if rules is None else rules.front
     return path if not front or path.startswith(f"{front}/") else f"{front}{path}"
