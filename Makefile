@@ -1,7 +1,7 @@
 # Needs make and Python 3.11 or newer; everything else is fetched into .venv.
 #
 #   make demo    the whole story on the local sandbox, in a minute
-#   make test    every test (PYTEST_ARGS="-k keyring" for some; with Node, the foreign server's too)
+#   make test    every test, two at a time (PYTEST_ARGS="-k keyring" for some, -n0 for one at a time)
 #   make check   lint, format, types, import directions
 #   make bench   speed and races beside other libraries, written to docs/benchmarks.md
 #   make kill-matrix  kill a renewal at every system call, and print what came of it
@@ -11,6 +11,8 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
 PYTEST_ARGS ?=
+# A file's tests stay in one process: those that crowd or time something do not meet each other.
+PYTEST_WORKERS := --numprocesses=auto --maxprocesses=2 --dist=loadfile
 RIG := tests/rigs/oidc_provider
 INSTALLED := .venv/.installed
 RIG_INSTALLED := $(RIG)/node_modules/.package-lock.json
@@ -26,7 +28,7 @@ demo: $(INSTALLED)
 
 # Without npm the tests that need the foreign server are skipped, and say so.
 test: $(INSTALLED) $(if $(shell command -v npm),$(RIG_INSTALLED))
-	.venv/bin/python -m pytest $(PYTEST_ARGS)
+	.venv/bin/python -m pytest $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
 check: $(INSTALLED)
 	.venv/bin/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -122,6 +123,11 @@ def sources() -> list[Path]:
     return sorted(found)
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def module_of(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -137,8 +143,13 @@ def part_of(module: str) -> str | None:
     return ".".join(words[:2])
 
 
-def imports(path: Path) -> Iterator[Import]:
-    tree = ast.parse(path.read_text())
+@cache
+def imports(path: Path) -> list[Import]:
+    return list(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[Import]:
+    tree = tree_of(path)
     eager = set(_eager(tree.body))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -193,7 +204,7 @@ def test_every_part_is_in_the_table() -> None:
 def test_secrets_are_revealed_in_the_listed_places_only() -> None:
     found: dict[str, int] = {}
     for path in sources():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if (isinstance(node, ast.Attribute) and node.attr == "reveal") or (
                 isinstance(node, ast.Constant)
                 and node.value == "reveal"
@@ -240,7 +251,7 @@ def test_modules_are_named_after_a_subject() -> None:
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    silent = [path for path in sources() if not ast.get_docstring(ast.parse(path.read_text()))]
+    silent = [path for path in sources() if not ast.get_docstring(tree_of(path))]
 
     assert silent == []
 
@@ -256,7 +267,7 @@ def test_every_error_descends_from_its_packages_root() -> None:
     strays = [
         f"{module_of(path)}.{node.name}"
         for path in sources()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.ClassDef)
         and any(_is_exception(base) for base in node.bases)
         and not node.name.startswith("_")
@@ -278,7 +289,7 @@ def test_a_child_gets_an_environment_made_for_it_and_no_descriptor() -> None:
     calls = {
         f"{path.relative_to(ROOT)}:{node.lineno}": {word.arg: word.value for word in node.keywords}
         for path in sources()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in starts
@@ -299,7 +310,7 @@ def test_the_environment_is_read_at_the_entrance_only() -> None:
     readers = {
         str(path.relative_to(ROOT))
         for path in sources()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Attribute)
         and node.attr in {"environ", "getenv"}
         and isinstance(node.value, ast.Name)

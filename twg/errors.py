@@ -438,7 +438,12 @@ class OutputUnwritable(TwgError):
 
 
 class Interrupted(TwgError):
-    """Ctrl-C or a signal; nothing is half-saved."""
+    """Ctrl-C or a signal; nothing is half-saved.
+
+    Attributes:
+        data: What was done before, for programs; None where that is not told.
+    """
 
     code = Code.INTERRUPTED
+    data: Mapping[str, Any] | None = None
     default_remediation = "Run the command again to start over."

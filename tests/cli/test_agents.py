@@ -39,6 +39,7 @@ MARKERS = {
 FOR_PEOPLE = {
     "twg login": ["login", "--sandbox"],
     "twg logout": ["logout"],
+    "twg setup": ["setup", "--yes"],
     "twg setup bitbucket": ["setup", "bitbucket", "--sandbox"],
     "twg setup git": ["setup", "git", "--yes"],
     "twg provider add": ["provider", "add", "acme", "--issuer", "https://auth.example.com"],

@@ -260,11 +260,6 @@ def test_without_a_terminal_nobody_is_asked(
     assert there.twg("auth", "status", "-o", "json").data["bitbucket"] is not None
 
 
-def test_a_group_without_a_command_shows_what_there_is(console: Console) -> None:
-    assert "bitbucket  Ask for a Bitbucket API token" in console.twg("setup").out
-    assert console.twg("setup", "-o", "json", status=2).error["code"] == "USAGE"
-
-
 def test_a_sign_in_without_a_terminal_does_not_ask(console: Console, tmp_path: Path) -> None:
     with sandbox_at(tmp_path) as sandbox:
         before = request_count(sandbox)

@@ -91,8 +91,9 @@ def test_wrong_words_for_any_command_are_told_in_one_document(console: Console, 
 def test_help_of_any_command_is_one_document_about_it(console: Console, path: str) -> None:
     ended = console.twg(*path.split()[1:], "--help", "-o", "json")
 
-    (told,) = check(ended)["data"]["commands"]
+    told, *below = check(ended)["data"]["commands"]
     assert told["command"] == path
+    assert all(one["command"].startswith(f"{path} ") for one in below)
     assert ended.err == ""
 
 

@@ -345,3 +345,8 @@ async def test_uninstall_removes_what_was_installed_and_nothing_else(
     }
     assert f"what agents were told of twg, ~/{PLACES['codex']}" in shown
     assert not (everyone / ".agents" / "skills" / "twg").exists()
+
+
+def test_a_group_without_a_command_shows_what_there_is(console: Console) -> None:
+    assert "show " in console.twg("skills").out
+    assert console.twg("skills", "-o", "json", status=2).error["code"] == "USAGE"

@@ -16,7 +16,7 @@ import pytest
 from tests.docs.markdown import ROOT, code_in, documents, read
 from tests.rigs.surroundings import clean_env
 from twg import settings
-from twg.cli.command import global_options
+from twg.cli.command import Group, global_options
 from twg.cli.main import root
 from twg.errors import ConfigError
 from twg.products import admin, atlassian, presets
@@ -33,6 +33,8 @@ GLOBAL = {name for option in global_options() for name in option.opts} | {"-h", 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
     """Yield every command with its words."""
     context = click.Context(group)
+    if isinstance(group, Group) and group.alone is not None:
+        yield " ".join(["twg", *path]), group.alone
     for name in group.list_commands(context):
         found = group.get_command(context, name)
         assert found is not None

@@ -26,19 +26,21 @@ def test_fine(): pass
 WHOLE_MODULE = "import pytest\npytest.skip('not here', allow_module_level=True)\n"
 
 
-async def outcome(tmp_path: Path, *, required: str) -> str:
+async def outcome(tmp_path: Path, *, required: str, workers: int = 0) -> str:
     (tmp_path / "test_skips.py").write_text(SKIPS)
     (tmp_path / "test_module.py").write_text(WHOLE_MODULE)
     options = ["-p", "tests.rigs.nothing_skipped", "-p", "no:cacheprovider", "--color=no"]
-    argv = [sys.executable, "-m", "pytest", *options, f"--rootdir={tmp_path}", "-c", "/dev/null"]
+    options += [f"--rootdir={tmp_path}", "-c", "/dev/null", f"--numprocesses={workers}"]
+    argv = [sys.executable, "-m", "pytest", *options]
     env = {"PATH": os.defpath, "PYTHONPATH": str(REPOSITORY), "TWG_TESTS_REQUIRE_ALL": required}
     paths = ["--continue-on-collection-errors", str(tmp_path)]
     done = await anyio.run_process([*argv, *paths], env=env, cwd=tmp_path, check=False)
     return done.stdout.decode()
 
 
-async def test_a_skip_is_a_failure_where_all_is_required(tmp_path: Path) -> None:
-    said = await outcome(tmp_path, required="1")
+@pytest.mark.parametrize("workers", [0, 2])
+async def test_a_skip_is_a_failure_where_all_is_required(tmp_path: Path, workers: int) -> None:
+    said = await outcome(tmp_path, required="1", workers=workers)
     assert "1 failed, 1 passed, 1 xfailed, 2 errors in" in said
     for reason in ("no such part", "marked", "not here"):
         assert f"{reason}\n(and nothing may be skipped" in said

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sandbox.running import running_sandbox
+from tests.sandbox.running import threaded_sandbox
 from tests.sandbox.visiting import Visitor
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def plain(tmp_path: Path) -> AsyncIterator[SandboxHandle]:
-    async with running_sandbox(tmp_path) as running:
+    async with threaded_sandbox(tmp_path) as running:
         yield running
 
 
 @pytest.fixture
 async def quick(tmp_path: Path) -> AsyncIterator[SandboxHandle]:
-    async with running_sandbox(tmp_path, auto_approve=True) as running:
+    async with threaded_sandbox(tmp_path, auto_approve=True) as running:
         yield running
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+import json
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from secrets import token_urlsafe
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from anyio import to_thread
 
+from guard.files import ensure_private_directory, replace_private
 from twg import sandbox
+from twg.sandbox import server
+from twg.sandbox.context import Options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -78,3 +86,31 @@ async def running_sandbox(tmp_path: Path, **options: Any) -> AsyncIterator[Sandb
         yield SandboxHandle(status, state_dir)
     finally:
         await sandbox.stop(state_dir)
+
+
+@asynccontextmanager
+async def threaded_sandbox(tmp_path: Path, **options: Any) -> AsyncIterator[SandboxHandle]:
+    """Run a sandbox in `tmp_path / "state"`, in a thread, for a test that asks only the server.
+
+    The import of the server, which is here already, is most of what a process takes to start.
+    """
+    state_dir = tmp_path / "state"
+    directory = state_dir / "sandbox"
+    ensure_private_directory(state_dir)
+    ensure_private_directory(directory)
+    with closing(server.open_socket(None, None)) as listener:
+        port, database = listener.getsockname()[1], directory / "sandbox.sqlite3"
+        opened = server.open_sandbox(database, Options(**options), port, token_urlsafe())
+        described = server.describe(opened) | {"started_at": datetime.now(UTC).isoformat()}
+        replace_private(directory / "state.json", json.dumps(described).encode())
+        serving = server.Serving(opened, listener)
+        with closing(opened.storage):
+            thread = Thread(target=serving.run)
+            thread.start()
+            try:
+                status = await sandbox.status(state_dir)
+                assert status is not None
+                yield SandboxHandle(status, state_dir)
+            finally:
+                serving.stop()
+                await to_thread.run_sync(thread.join)

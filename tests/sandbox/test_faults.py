@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.sandbox.running import running_sandbox
+from tests.sandbox.running import threaded_sandbox
 from tests.sandbox.visiting import Visitor, redirect_parameters
 from twg import sandbox
 from twg.sandbox.faults import FAULTS, Faults, Place
@@ -465,7 +465,7 @@ def test_no_fault_is_without_a_test() -> None:
 @pytest.mark.parametrize("name", sorted(FAULTS))
 async def test_fault(name: str, tmp_path: Path) -> None:
     async with (
-        running_sandbox(tmp_path, auto_approve=True, faults=[name]) as running,
+        threaded_sandbox(tmp_path, auto_approve=True, faults=(name,)) as running,
         Visitor(running.url) as visitor,
     ):
         await CHECKS[name](Scene(visitor, name))
@@ -477,7 +477,7 @@ async def test_faults_can_be_counted_and_moved(tmp_path: Path) -> None:
     words += ["access-denied-secret:1", "register-200:1", "no-registration:1"]
     words += ["error-503@resource:1", "bad-json@device:1"]
     async with (
-        running_sandbox(tmp_path, auto_approve=True, faults=words) as running,
+        threaded_sandbox(tmp_path, auto_approve=True, faults=tuple(words)) as running,
         Visitor(running.url) as visitor,
     ):
         scene = Scene(visitor, "several")

@@ -9,7 +9,7 @@ import asyncclick as click
 
 from twg.cli import admin_keys
 from twg.cli.afresh import put_aside_if_it_does_not_open
-from twg.cli.command import Group, command
+from twg.cli.command import Group, command, stored
 from twg.cli.sign_ins import protection_in_words, why_no_keyring
 from twg.errors import AdminKeyRefused, AdminKeyRequired, UsageError
 
@@ -80,7 +80,7 @@ async def status(wiring: Wiring) -> None:
                 wiring.output.warn(warning)
 
 
-@command("switch", params=[click.Argument(["org"], metavar="ID")])
+@command("switch", params=[click.Argument(["org"], metavar="ID", shell_complete=stored("org"))])
 async def switch(wiring: Wiring, *, org: str) -> None:
     """Make ID the organization that `twg api admin` calls."""
     summary = _of(await wiring.admin_store.summaries(), org)
@@ -94,7 +94,11 @@ async def switch(wiring: Wiring, *, org: str) -> None:
 @command(
     "logout",
     human_only=True,
-    params=[click.Option(["--org"], metavar="ID", help="The organization's ID.")],
+    params=[
+        click.Option(
+            ["--org"], metavar="ID", shell_complete=stored("org"), help="The organization's ID."
+        )
+    ],
 )
 async def logout(wiring: Wiring, *, org: str | None) -> None:
     """Remove an organization's Admin API key from this device.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncclick as click
 
 from twg.cli.again import signed_in_again
-from twg.cli.command import command
+from twg.cli.command import command, stored
 from twg.errors import AuthExpired, AuthRevoked, UsageError
 
 if TYPE_CHECKING:
@@ -97,7 +97,12 @@ class Options:
         click.Option(["-q", "--query"], metavar="EXPR", help="Show what this JMESPath chooses."),
         click.Option(["--jsonl"], is_flag=True, help="Show one line of JSON for each item."),
         click.Option(["--output-file"], metavar="FILE", help="Put the answer there, 0600."),
-        click.Option(["--site"], metavar="HOST", help="Call this site, not the default one."),
+        click.Option(
+            ["--site"],
+            metavar="HOST",
+            shell_complete=stored("site"),
+            help="Call this site, not the default one.",
+        ),
     ],
 )
 async def api(wiring: Wiring, **words: Any) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import asyncclick as click
 
 from twg.cli.again import signed_in_again
-from twg.cli.command import Group, command
+from twg.cli.command import Group, command, stored
 from twg.cli.live import live_table
 from twg.cli.sign_ins import (
     as_data,
@@ -81,14 +81,14 @@ async def list_profiles(wiring: Wiring) -> None:
     )
 
 
-@command("switch", params=[click.Argument(["profile"])])
+@command("switch", params=[click.Argument(["profile"], shell_complete=stored("profile"))])
 async def switch(wiring: Wiring, *, profile: str) -> None:
     """Make PROFILE the one that is used where none is named."""
     await wiring.store.activate(profile)
     wiring.output.result({"active": profile}, [f"✔ {profile} is the active profile now."])
 
 
-@command("site", params=[click.Argument(["host"], required=False)])
+@command("site", params=[click.Argument(["host"], required=False, shell_complete=stored("site"))])
 async def site(wiring: Wiring, *, host: str | None) -> None:
     """Show the sites of this sign-in, or make HOST the default one."""
     profile = await wiring.profile()

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from twg.settings import Settings
 
-_SEALED: Final = r"(?:auth|admin)"
-_CONFIG: Final = rf"{_SEALED}\.conf(?:\.corrupt-\d{{8}}T\d{{6}}\.\d{{6}}Z)?|policy\.json"
+_SEALED: Final = r"(?:auth|admin|policy)"
+_CONFIG: Final = r"(?:(?:auth|admin)\.conf|policy\.json)(?:\.corrupt-\d{8}T\d{6}\.\d{6}Z)?"
 _STATE: Final = (
     rf"{_SEALED}-[0-9a-f]{{16}}\.(?:key|mark)|{_SEALED}\.moving"
-    r"|upkeep\.json|refused\.json(?:\.lock)?"
+    r"|upkeep\.json|asked\.json|refused\.json(?:\.lock)?"
 )
 _RECORD: Final = (
     r"audit\.(?:jsonl(?:\.gz)?(?:\.lock)?|head|start|key(?:\.lock)?)"
@@ -30,7 +30,7 @@ _RECORD: Final = (
 _LOCKS: Final = r"[a-z]+(?:-[0-9a-f]{16})?\.lock"
 _SANDBOX: Final = r"lock|starting|log|state\.json|sandbox\.sqlite3(?:-(?:wal|shm|journal))?"
 _REPOSITORY: Final = r".+"  # git's names are its own
-_NAMES_KEYS: Final = re.compile(rf"{_SEALED}\.conf.*|{_SEALED}\.moving")
+_NAMES_KEYS: Final = re.compile(rf"{_SEALED}\.(?:conf|json).*|{_SEALED}\.moving")
 
 
 @dataclass(frozen=True, slots=True)

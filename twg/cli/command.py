@@ -11,12 +11,31 @@ import asyncclick as click
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from asyncclick.shell_completion import CompletionItem
+
     from twg.cli.wiring import Wiring
 
-HELP_NAMES: Final = {"help_option_names": ["-h", "--help"]}
+_HELP: Final = ("-h", "--help")
+HELP_NAMES: Final = {"help_option_names": _HELP}
 
 
-class Command(click.Command):
+class _Helpful(click.Command):
+    """A command whose help a program gets as a document."""
+
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        """Return the names of ``--help``, in the same order whatever Python's hashes are."""
+        del ctx  # it has them as a set
+        return list(_HELP)
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return ``--help``, which answers as it is asked to."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _show_help
+        return option
+
+
+class Command(_Helpful):
     """A command that takes the global options too, wherever they stand.
 
     Args:
@@ -33,29 +52,29 @@ class Command(click.Command):
         super().__init__(*args, **kwargs)
         self.params.extend(global_options())
 
-    def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        """Return ``--help``, which a program gets an answer from, too."""
-        return _answering(super().get_help_option(ctx))
 
-
-class Group(click.Group):
+class Group(_Helpful, click.Group):
     """A group whose commands are imported when they are called.
 
     Args:
         lazy: Command name to (``module:attribute``, one line of help).
+        alone: What runs where the group is called and none of its commands is named.
     """
 
     def __init__(
-        self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        lazy: Mapping[str, tuple[str, str]] | None = None,
+        alone: Command | None = None,
+        **kwargs: Any,
     ) -> None:
         kwargs.setdefault("context_settings", HELP_NAMES)
+        if alone is not None:
+            kwargs |= {"invoke_without_command": True, "callback": _unless_named(alone)}
         super().__init__(*args, **kwargs)
         self._lazy = dict(lazy or {})
-        self.params.extend(global_options())
-
-    def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        """Return ``--help``, which a program gets an answer from, too."""
-        return _answering(super().get_help_option(ctx))
+        self.alone = alone
+        self.params.extend(global_options() if alone is None else alone.params)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return all names, in the order they were declared in: the order a newcomer needs them."""
@@ -80,6 +99,23 @@ class Group(click.Group):
                 error.command_name, possibilities=self.list_commands(ctx), ctx=ctx
             ) from None
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Return what may stand here, importing none of the lazy commands."""
+        from asyncclick.shell_completion import CompletionItem  # noqa: PLC0415 - only for a shell
+
+        rows = {name: line for name, (_, line) in self._lazy.items()}
+        rows |= {
+            name: command.get_short_help_str()
+            for name, command in self.commands.items()
+            if not command.hidden
+        }
+        found = [
+            CompletionItem(name, help=line)
+            for name, line in rows.items()
+            if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands' lines of help, importing none of the lazy ones."""
         del ctx  # the lines are known without it
@@ -92,12 +128,6 @@ class Group(click.Group):
         if rows:
             with formatter.section("Commands"):
                 formatter.write_dl(rows)
-
-
-def _answering(option: click.Option | None) -> click.Option | None:
-    if option is not None:
-        option.callback = _show_help
-    return option
 
 
 def _show_help(ctx: click.Context, _param: click.Parameter, value: object) -> None:
@@ -113,6 +143,20 @@ def _show_help(ctx: click.Context, _param: click.Parameter, value: object) -> No
     else:
         wiring.output.raw(ctx.get_help())
     raise click.exceptions.Exit(0)
+
+
+def _unless_named(alone: Command) -> Callable[..., Awaitable[None]]:
+    """Return a group's callback, which is called before a command of the group's, too."""
+
+    async def callback(**values: Any) -> None:
+        context = click.get_current_context()
+        named = context.invoked_subcommand
+        if named is None:
+            await alone.callback(**values)  # type: ignore[misc]  # each has one
+        elif given := [name for name, value in values.items() if value]:
+            raise click.UsageError(f"--{given[0]} belongs behind {named!r}", ctx=context)
+
+    return callback
 
 
 def global_options() -> list[click.Option]:
@@ -137,9 +181,27 @@ def global_options() -> list[click.Option]:
             metavar="NAME",
             expose_value=False,
             callback=_remember("profile"),
+            shell_complete=stored("profile"),
             help="Use this profile (account).",
         ),
     ]
+
+
+def stored(
+    kind: str,
+) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]] | list[str]]:
+    """Return what completes a parameter by the names that are stored here.
+
+    Args:
+        kind: Of what: ``profile``, ``provider``, ``site`` or ``org``.
+    """
+
+    def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+        return sorted(
+            name for name in ctx.find_root().obj.names(kind) if name.startswith(incomplete)
+        )
+
+    return complete
 
 
 def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:

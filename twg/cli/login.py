@@ -10,7 +10,7 @@ import asyncclick as click
 
 from twg.cli import provider_choice, sandbox_provider
 from twg.cli.afresh import put_aside_if_it_does_not_open
-from twg.cli.command import command
+from twg.cli.command import command, stored
 from twg.cli.moments import duration
 from twg.cli.sign_ins import as_data, at_site, protection_in_words, why_no_keyring
 from twg.errors import AuthExpired, AuthRevoked, PartialFailure, UsageError
@@ -44,8 +44,18 @@ class Wanted:
         click.Option(["--no-browser"], is_flag=True, help="Open no browser."),
         click.Option(["--device"], is_flag=True, help="Use a code on any device."),
         click.Option(["--force"], is_flag=True, help="Sign in anew; replace what is there."),
-        click.Option(["--provider"], metavar="NAME", help="Sign in there (`twg provider list`)."),
-        click.Option(["--site"], metavar="HOST", help="Make this site the default one."),
+        click.Option(
+            ["--provider"],
+            metavar="NAME",
+            shell_complete=stored("provider"),
+            help="Sign in there (`twg provider list`).",
+        ),
+        click.Option(
+            ["--site"],
+            metavar="HOST",
+            shell_complete=stored("site"),
+            help="Make this site the default one.",
+        ),
         click.Option(["--no-bitbucket"], is_flag=True, help="Do not ask for a Bitbucket token."),
         click.Option(["--sandbox"], is_flag=True, help="Sign in at the local sandbox."),
     ],
@@ -88,6 +98,41 @@ async def login(
         await _end(wiring, http, outcome.credential, wanted)
 
 
+async def kept(wiring: Wiring, http: Http, profile: str) -> Credential | None:
+    """Return the profile's sign-in if it still works, in the midst of another command.
+
+    Raises:
+        TwgError: That cannot be told now.
+    """
+    return await _still_good(wiring, http, _plainly(profile))
+
+
+async def sign_in_at(wiring: Wiring, http: Http, provider: Provider, profile: str) -> Credential:
+    """Sign in at a provider and tell of it, in the midst of another command.
+
+    Raises:
+        As a sign-in.
+    """
+    wanted = _plainly(profile)
+    outcome = await _with_site(wiring, await _signed_in(wiring, http, provider, wanted), wanted)
+    await _tell_signed_in(wiring, outcome)
+    return outcome.credential
+
+
+def _plainly(profile: str) -> Wanted:
+    """Return what somebody wants who gives no options."""
+    return Wanted(
+        profile=profile,
+        no_browser=False,
+        device=False,
+        force=False,
+        provider=None,
+        site=None,
+        sandbox=False,
+        no_bitbucket=True,
+    )
+
+
 async def sign_in_again(wiring: Wiring, profile: str) -> Credential:
     """Sign in anew where the profile was signed in before, in the midst of another command.
 
@@ -98,16 +143,7 @@ async def sign_in_again(wiring: Wiring, profile: str) -> Credential:
         And as a sign-in.
     """
     wiring.begin("twg login", takes_secret=True, human_only=True)
-    wanted = Wanted(
-        profile=profile,
-        no_browser=False,
-        device=False,
-        force=True,
-        provider=None,
-        site=None,
-        sandbox=False,
-        no_bitbucket=True,
-    )
+    wanted = replace(_plainly(profile), force=True)
     before = (await wiring.store.summaries()).profiles.get(profile)
     async with wiring.http() as http:
         credential = (await _sign_in(wiring, http, wanted)).credential
@@ -150,17 +186,21 @@ def _check_same_place(before: CredentialSummary, wanted: Wanted) -> None:
 
 
 async def _sign_in(wiring: Wiring, http: Http, wanted: Wanted) -> Outcome:
-    from twg.auth import method  # noqa: PLC0415 - not where a sign-in is kept
-    from twg.auth.browser import find_browser  # noqa: PLC0415 - likewise
-    from twg.products import atlassian  # noqa: PLC0415 - likewise
-
-    provider: Provider = await provider_choice.choose(
+    provider = await provider_choice.choose(
         wiring,
         http,
         profile=wanted.profile,
         named=wanted.provider,
         sandbox=wanted.sandbox,
     )
+    return await _signed_in(wiring, http, provider, wanted)
+
+
+async def _signed_in(wiring: Wiring, http: Http, provider: Provider, wanted: Wanted) -> Outcome:
+    from twg.auth import method  # noqa: PLC0415 - not where a sign-in is kept
+    from twg.auth.browser import find_browser  # noqa: PLC0415 - likewise
+    from twg.products import atlassian  # noqa: PLC0415 - likewise
+
     browser = find_browser(wiring.environ)
     choice = method.choose(
         device=wanted.device,

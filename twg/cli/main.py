@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 COMMANDS: Final = {
     "login": ("twg.cli.login:login", "Sign in."),
     "logout": ("twg.cli.logout:logout", "Sign out: end the tokens at the provider, then here."),
-    "setup": ("twg.cli.setup:setup", "Set up what a sign-in alone does not bring: Bitbucket."),
+    "setup": ("twg.cli.setup:setup", "Be led through all of it, or set up one thing."),
     "auth": ("twg.cli.auth:auth", "Look at, switch and renew sign-ins."),
     "api": ("twg.cli.api:api", "Call an API with the stored sign-in."),
     "admin": ("twg.cli.admin:admin", "Keep organizations' Admin API keys."),
@@ -40,9 +40,13 @@ COMMANDS: Final = {
     "provider": ("twg.cli.provider:provider", "Add and remove OAuth servers to sign in at."),
     "sandbox": ("twg.cli.sandbox:sandbox", "Run a local Atlassian to try things on."),
     "uninstall": ("twg.cli.uninstall:uninstall", "Remove all that twg has made here."),
+    "completion": ("twg.cli.completion:completion", "Print what makes a shell complete twg."),
     "commands": ("twg.cli.commands:commands", "List every command, for programs in full."),
     "demo": ("twg.cli.demo:demo", "Watch the whole story on the sandbox, in a minute."),
 }
+
+_FROM_SHELLS: Final = frozenset({"bash_complete", "zsh_complete", "fish_complete"})
+"""What shells put into `_TWG_COMPLETE` to ask what may stand next."""
 
 
 def main() -> None:
@@ -51,6 +55,8 @@ def main() -> None:
     process.harden()
     process.forget_variables(os.environ)
     _open_closed_streams()
+    if (instruction := environ.get("_TWG_COMPLETE", "")) in _FROM_SHELLS:
+        sys.exit(_complete(instruction, environ))
     if isinstance(sys.stdout, TextIOWrapper):
         # What the terminal's encoding lacks is shown as an escape, as Python does on stderr.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -80,6 +86,12 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         environ: The environment as it was at the start, for what twg itself reads of it.
     """
     return _guarded(Wiring(argv, environ), root)
+
+
+def _complete(instruction: str, environ: Mapping[str, str]) -> int:
+    from twg.cli import completion  # noqa: PLC0415 - only where a shell asks
+
+    return completion.answer(completion.Completing((), environ), instruction, root)
 
 
 def _open_closed_streams() -> None:
@@ -164,7 +176,7 @@ def _git_remote() -> Command:
 def _print_version(ctx: object, _param: object, value: object) -> None:
     import asyncclick as click  # noqa: PLC0415 - see root
 
-    if value and isinstance(ctx, click.Context):
+    if value and isinstance(ctx, click.Context) and not ctx.resilient_parsing:
         wiring: Wiring = ctx.find_root().obj
         wiring.settle_output()
         wiring.output.result({"version": __version__}, [f"twg {__version__}"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncclick as click
 
 from twg import __version__, schemas
-from twg.cli.command import Command, global_options
+from twg.cli.command import Command, Group, global_options
 from twg.cli.failure import docs_of
 from twg.errors import EXIT_STATUS, Code
 
@@ -64,6 +64,8 @@ def commands_below(command: click.Command, path: str) -> Iterator[tuple[str, Com
         if not command.hidden:
             yield path, command
     elif isinstance(command, click.Group):
+        if isinstance(command, Group) and command.alone is not None:
+            yield path, command.alone
         context = click.Context(command)
         for name in command.list_commands(context):
             if (inner := command.get_command(context, name)) is not None:

@@ -242,17 +242,20 @@ def _folded(line: str, stream: TextIO) -> str:
     """Return `line` folded between words for a terminal that is narrower; addresses stay whole."""
     if len(line) <= _NARROWEST or not stream.isatty():
         return line
-    import textwrap  # noqa: PLC0415 - only for a terminal
+    import re  # noqa: PLC0415 - only for a terminal
+    import textwrap  # noqa: PLC0415 - likewise
 
     try:
         columns = max(_NARROWEST, os.get_terminal_size(stream.fileno()).columns)
     except (OSError, ValueError):
         return line
-    indent = " " * (len(line) - len(line.lstrip()))
+    # Blanks, a mark, and a name with its column: what is folded goes on below what it belongs to.
+    before = re.match(r" *(?:[✔✘·] )?(?:\S+(?: \S+)? {2,})?", line)
+    indent = before.end() if before else 0
     return textwrap.fill(
         line,
         columns,
-        subsequent_indent=indent,
+        subsequent_indent=" " * min(indent, columns // 3),
         break_long_words=False,
         break_on_hyphens=False,
         replace_whitespace=False,

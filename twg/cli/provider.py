@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncclick as click
 
-from twg.cli.command import Group, command
+from twg.cli.command import Group, command, stored
 from twg.errors import ConfigError, UsageError
 from twg.settings import check_profile_name
 
@@ -116,7 +116,7 @@ async def list_providers(wiring: Wiring) -> None:
             wiring.output.say(f"  {one.command}")
 
 
-@command("show", params=[click.Argument(["name"])])
+@command("show", params=[click.Argument(["name"], shell_complete=stored("provider"))])
 async def show(wiring: Wiring, *, name: str) -> None:
     """Show what twg knows of the server NAME; never its client secret."""
     one = _of(await wiring.store.summaries(), name)
@@ -137,7 +137,11 @@ async def show(wiring: Wiring, *, name: str) -> None:
     wiring.output.result(_data(one), [f"{label:{width}}  {text}" for label, text in rows.items()])
 
 
-@command("remove", human_only=True, params=[click.Argument(["name"])])
+@command(
+    "remove",
+    human_only=True,
+    params=[click.Argument(["name"], shell_complete=stored("provider"))],
+)
 async def remove(wiring: Wiring, *, name: str) -> None:
     """Remove the server NAME. Sign-ins made there go on working until you sign out."""
     _of(await wiring.store.summaries(), name)

@@ -1,19 +1,22 @@
-"""`twg setup`: what belongs to a sign-in and is set up apart from it."""
+"""`twg setup`: a person is led through all of it; and what is set up apart from a sign-in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import anyio
 import asyncclick as click
 
+from guard.errors import PromptInterrupted, PromptTimedOut
 from twg.cli import sandbox_provider
 from twg.cli.command import Group, command
 from twg.cli.setup_git import git
 from twg.cli.sign_ins import bitbucket_as_data, bitbucket_in_words
-from twg.errors import TokenRefused
+from twg.errors import Interrupted, PartialFailure, TokenRefused
 
 if TYPE_CHECKING:
+    from twg.cli.setup_steps import Walk
     from twg.cli.wiring import Wiring
     from twg.http import Http
     from twg.products.bitbucket import Place
@@ -131,6 +134,100 @@ async def _tell(wiring: Wiring, profile: str, lines: list[str], *, kept: bool) -
     )
 
 
+@command(
+    "setup",
+    human_only=True,
+    takes_secret=True,
+    params=[
+        click.Option(
+            ["--yes"], is_flag=True, help="Ask only for what is yours to enter or choose."
+        ),
+        click.Option(["--sandbox"], is_flag=True, help="Set it up with the local sandbox."),
+    ],
+)
+async def everything(wiring: Wiring, *, yes: bool, sandbox: bool) -> None:
+    """Be led through all of it: where to sign in, sign-in, Bitbucket, git, upkeep, agents, checks.
+
+    Each step says what it will do, and asks; Return alone agrees. What is done already is kept, so
+    it can be left at any time, and goes on from there when it is run again.
+    """
+    from guard.terminal import controlling_terminal  # noqa: PLC0415 - only for who asks
+    from twg.cli.setup_steps import Walk  # noqa: PLC0415 - only where all is set up
+
+    with controlling_terminal():
+        pass  # told now, before anything is done
+    profile = await wiring.profile()
+    again = " ".join(["twg setup", *_given(wiring, sandbox=sandbox)])
+    async with wiring.http() as http:
+        walk = Walk(wiring=wiring, http=http, profile=profile, sandbox=sandbox, yes=yes)
+        try:
+            await walk.go()
+        except (anyio.get_cancelled_exc_class(), PromptInterrupted, PromptTimedOut) as error:
+            raise _left(wiring, walk, again) from error
+    _tell_all(wiring, walk, again)
+
+
+def _given(wiring: Wiring, *, sandbox: bool) -> list[str]:
+    profile = wiring.options.profile
+    return [*(["--sandbox"] if sandbox else []), *(["--profile", profile] if profile else [])]
+
+
+def _left(wiring: Wiring, walk: Walk, again: str) -> Interrupted:
+    """Return what a person is told who left in the middle."""
+    done = [name for name, taken in walk.taken.items() if taken.outcome in {"done", "kept"}]
+    stays = f"what is done stays ({', '.join(done)})" if done else "nothing was changed"
+    left = Interrupted(f"setup was left; {stays}", f"`{again}` goes on from there.")
+    if wiring.output.mode == "json":
+        left.data = _as_data(walk)
+    return left
+
+
+def _tell_all(wiring: Wiring, walk: Walk, again: str) -> None:
+    """Print what came of it all.
+
+    Raises:
+        PartialFailure: Something that was asked for did not work.
+    """
+    from twg.cli.doctor import failures_of  # noqa: PLC0415 - only where all is set up
+
+    failed = {name: one.detail for name, one in walk.taken.items() if one.outcome == "failed"}
+    if wiring.output.mode == "text" or not failed:
+        wiring.output.result(_as_data(walk), _ending(walk))
+    if failed:
+        if failed.pop("checks", None):
+            failed |= failures_of(walk.checks)
+        raise PartialFailure(
+            "not all of it worked",
+            failed,
+            f"Mend these, then run `{again}` again: it goes on from there.",
+            done=_as_data(walk),
+        )
+
+
+def _ending(walk: Walk) -> list[str]:
+    later = {
+        name: one
+        for name, one in walk.taken.items()
+        if one.outcome in {"skipped", "left out"} and one.later
+    }
+    if later:
+        told = [f"  {name:10} {one.detail}: `{one.later}`" for name, one in later.items()]
+        return ["", "Left for another time:", *told]
+    well = all(one.outcome != "failed" for one in walk.taken.values())
+    return ["", "✔ All is set up."] if well else [""]
+
+
+def _as_data(walk: Walk) -> dict[str, Any]:
+    return {
+        "profile": walk.profile,
+        "steps": [one.as_dict(name) for name, one in walk.taken.items()],
+        "checks": [check.as_dict() for check in walk.checks],
+    }
+
+
 setup = Group(
-    "setup", help="Set up what a sign-in alone does not bring.", commands=[bitbucket, git]
+    "setup",
+    help=everything.help,
+    alone=everything,
+    commands=[bitbucket, git],
 )

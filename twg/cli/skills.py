@@ -78,7 +78,7 @@ async def install(wiring: Wiring, *, names: tuple[str, ...]) -> None:
     wanted = [agents.BY_NAME[name] for name in dict.fromkeys(names)]
     if not wanted:
         wanted = await to_thread.run_sync(placing.found, wiring.home)
-    told, failed = await _install(wiring, wanted)
+    told, failed = await teach(wiring, wanted)
     if failed and not told:
         raise next(iter(failed.values()))
     data = {"skills": [_as_data(wiring, one) for one in told]}
@@ -106,9 +106,10 @@ async def show(wiring: Wiring) -> None:
         wiring.output.raw(text)
 
 
-async def _install(
+async def teach(
     wiring: Wiring, wanted: Sequence[CodingAgent]
 ) -> tuple[list[Told], Mapping[str, TwgError | GuardError]]:
+    """Write the instructions for agents; return what was done, and what failed by their names."""
     from twg.skills import placing  # noqa: PLC0415 - only where it is used
 
     told: list[Told] = []

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twg.upkeep.job import Found, Job, Scheduler
     from twg.upkeep.record import Note, Record
     from twg.upkeep.renewing import Outcome, Run, Trouble
+    from twg.upkeep.schedule import Enabled
 
 _DIRECTORIES: Final = {
     "TWG_CONFIG_DIR": ("TWG_CONFIG_DIR", "XDG_CONFIG_HOME"),
@@ -36,26 +37,47 @@ async def enable(wiring: Wiring) -> None:
     It is a timer of systemd's user manager on Linux, a LaunchAgent on macOS, and a line in your
     crontab where there is neither. It holds no secret, and runs as you.
     """
+    enabled = await switched_on(wiring)
+    data = {
+        "enabled": True,
+        **_schedule_data(enabled.found),
+        "instead_of": {name: error.why for name, error in enabled.instead_of.items()},
+    }
+    hints = [f"  {hint}" for hint in enabled.found.hints]
+    told = [f"✔ {in_words(wiring, enabled.found)}.", *hints]
+    wiring.output.result(data, [*told, "  `twg upkeep status` tells how it goes."])
+
+
+async def switched_on(wiring: Wiring) -> Enabled:
+    """Make the schedule; warn of schedulers that are better and cannot be used.
+
+    Raises:
+        TwgError: No scheduler takes it.
+        GuardError: A file of the schedule cannot be written, or the audit record.
+    """
     from twg.upkeep import schedule  # noqa: PLC0415 - only where it is used
-    from twg.upkeep.job import EVERY_MINUTES  # noqa: PLC0415 - likewise
 
     enabled = await schedule.enable(_job(wiring), schedulers(wiring))
     found = enabled.found
     wiring.audit.record("upkeep.enabled", reason=found.scheduler)
     for name, error in enabled.instead_of.items():
         wiring.output.warn(f"{name} cannot be used ({error.why}), so {found.scheduler} is")
-    data = {
-        "enabled": True,
-        **_schedule_data(found),
-        "instead_of": {name: error.why for name, error in enabled.instead_of.items()},
-    }
+    return enabled
+
+
+async def switched_on_before(wiring: Wiring) -> Found | None:
+    """Return the schedule that is there; None if there is none."""
+    from twg.upkeep import schedule  # noqa: PLC0415 - only where it is used
+
+    return await schedule.find(schedulers(wiring))
+
+
+def in_words(wiring: Wiring, found: Found) -> str:
+    """Return what a schedule does, and where it is."""
+    from twg.upkeep.job import EVERY_MINUTES  # noqa: PLC0415 - only where it is used
+
     where = wiring.shown(Path(found.where))
-    lines = [
-        f"✔ {found.scheduler} renews every {EVERY_MINUTES} minutes what is nearly due ({where}).",
-        *(f"  {hint}" for hint in found.hints),
-        "  `twg upkeep status` tells how it goes.",
-    ]
-    wiring.output.result(data, lines)
+    return f"{found.scheduler} renews every {EVERY_MINUTES} minutes what is nearly due ({where})"
 
 
 @command("disable", human_only=True)

@@ -2,9 +2,9 @@
 
 Plain values (`Credential` and its parts), a `CredentialStore` as the rest of twg sees it, and
 `SealedStore`, which keeps them in one file under a key that a `KeyKeeper` keeps; `MemoryStore` has
-them in memory only. `AdminStore` keeps organizations' Admin API keys in a file of its own. Names
-are imported when first used: the locks and the key ring cost time that a command without them
-should not pay.
+them in memory only. `AdminStore` keeps organizations' Admin API keys in a file of its own, and
+`GrantStore` what agents may do. Names are imported when first used: the locks and the key ring cost
+time that a command without them should not pay.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         Site,
         Tokens,
     )
+    from twg.vault.grant import Grant, GrantHeader
+    from twg.vault.grant_store import GrantStore
     from twg.vault.header import Header, KeyLocation, KeyPlaceName
     from twg.vault.keys import KeyKeeper, KeyPlace
     from twg.vault.memory import MemoryStore
@@ -49,6 +51,9 @@ __all__ = [
     "CredentialStore",
     "CredentialSummary",
     "Endpoints",
+    "Grant",
+    "GrantHeader",
+    "GrantStore",
     "Header",
     "KeyKeeper",
     "KeyLocation",
@@ -72,6 +77,9 @@ _HOMES: Final[Mapping[str, str]] = MappingProxyType(
         "BitbucketToken": "bitbucket",
         "Condition": "condition",
         "CredentialStore": "protocol",
+        "Grant": "grant",
+        "GrantHeader": "grant",
+        "GrantStore": "grant_store",
         "Header": "header",
         "KeyKeeper": "keys",
         "KeyLocation": "header",

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
     from guard.custody import Custody
     from twg.vault.admin_key import AdminHeader
+    from twg.vault.grant import GrantHeader
     from twg.vault.header import Header, KeyLocation, KeyPlaceName
     from twg.vault.keys import KeyKeeper
     from twg.vault.moving import Moved
 
-H = TypeVar("H", "Header", "AdminHeader")
+H = TypeVar("H", "Header", "AdminHeader", "GrantHeader")
 
 
 class FileStore(Generic[H]):
@@ -35,6 +36,8 @@ class FileStore(Generic[H]):
     """
 
     _kind: type[H]  # its header's; each store says which
+    _what = "the credential store"
+    _pinned = False
 
     def __init__(
         self,
@@ -46,7 +49,13 @@ class FileStore(Generic[H]):
         lock_seconds: float = 30.0,
     ) -> None:
         self._file = SealedFile(
-            path, state_dir=state_dir, keys=keys, custody=custody, lock_seconds=lock_seconds
+            path,
+            state_dir=state_dir,
+            keys=keys,
+            custody=custody,
+            lock_seconds=lock_seconds,
+            what=self._what,
+            pinned=self._pinned,
         )
 
     async def summaries(self) -> H:

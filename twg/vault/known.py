@@ -60,6 +60,11 @@ class Sight:
         except OSError:
             return None
 
+    @property
+    def pin(self) -> tuple[int, int]:
+        """The file's number and when it was last changed, which no program can set."""
+        return self.identity[1], self.identity[7]
+
     def holds(self) -> bool:
         """Tell by one look whether the same file is there still."""
         try:

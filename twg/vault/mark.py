@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from guard.files import read_private, replace_private
 from twg.errors import StoreCorrupt
@@ -49,31 +49,46 @@ class Mark:
             StoreCorrupt: It was not written under this key.
             UnsafeFile: It is not a plain private file.
         """
-        data = read_private(self.path, limit=_LIMIT)
-        if data is None:
-            return 0
-        try:
-            generation = json.loads(data)["generation"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise self._unsound() from None
-        if type(generation) is not int or not self._is_ours(data, generation, sealer):
-            raise self._unsound()
-        return generation
+        return int(self._facts(sealer).get("generation", 0))
 
-    def write(self, generation: int, sealer: Sealer) -> None:
-        """Note `generation`.
+    def pin(self, sealer: Sealer) -> tuple[int, int] | None:
+        """Return what tells the very file that it was written for; None if nothing is noted.
+
+        Raises:
+            As `read`.
+        """
+        found = self._facts(sealer).get("pin")
+        return None if found is None else (found[0], found[1])
+
+    def write(self, generation: int, sealer: Sealer, *, pin: tuple[int, int] | None = None) -> None:
+        """Note `generation`, and where wanted the very file that has it.
 
         Raises:
             FileUnwritable: The file system refuses.
             UnsafeFile: What stands there is not a plain private file.
         """
-        replace_private(self.path, self._bytes(generation, sealer))
+        facts: dict[str, Any] = {"generation": generation, "key": self.key_id}
+        if pin is not None:
+            facts["pin"] = list(pin)
+        replace_private(self.path, self._bytes(facts, sealer))
 
-    def _is_ours(self, data: bytes, generation: int, sealer: Sealer) -> bool:
-        return hmac.compare_digest(data, self._bytes(generation, sealer))
+    def _facts(self, sealer: Sealer) -> dict[str, Any]:
+        data = read_private(self.path, limit=_LIMIT)
+        if data is None:
+            return {}
+        try:
+            facts = json.loads(data)
+            del facts["mac"]
+            if not hmac.compare_digest(data, self._bytes(facts, sealer)):
+                raise self._unsound()
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise self._unsound() from None
+        if facts["key"] != self.key_id:
+            raise self._unsound()
+        found: dict[str, Any] = facts
+        return found
 
-    def _bytes(self, generation: int, sealer: Sealer) -> bytes:
-        facts = {"generation": generation, "key": self.key_id}
+    def _bytes(self, facts: dict[str, Any], sealer: Sealer) -> bytes:
         mac = sealer.mac(dump(facts).encode()).hex()
         return f"{dump({**facts, 'mac': mac})}\n".encode()
 

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
     from guard.custody import Custody
     from twg.vault.admin_key import AdminHeader, AdminKey
+    from twg.vault.grant import Grant, GrantHeader
     from twg.vault.header import Header
     from twg.vault.sealed import Document, Sealer
 
 
-R = TypeVar("R", Credential, "AdminKey")
+R = TypeVar("R", Credential, "AdminKey", "Grant")
 """What a store keeps by name: one kind only, each in a file of its own."""
 
-H = TypeVar("H", "Header", "AdminHeader")
+H = TypeVar("H", "Header", "AdminHeader", "GrantHeader")
 
 
 class Opened:

@@ -51,7 +51,7 @@ from twg.vault.locks import ProcessLock
 from twg.vault.mark import Mark
 from twg.vault.moving import Journal, KeyMove
 from twg.vault.opened import Opened
-from twg.vault.sealed import Sealer, parse
+from twg.vault.sealed import Sealer, corrupt, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,13 +61,14 @@ if TYPE_CHECKING:
     from guard.secret import Secret
     from twg.vault.admin_key import AdminHeader
     from twg.vault.gathering import Errand
+    from twg.vault.grant import GrantHeader
     from twg.vault.header import Header, KeyLocation, KeyPlaceName
     from twg.vault.keys import KeyKeeper
     from twg.vault.moving import Moved
     from twg.vault.sealed import Document
 
 T = TypeVar("T")
-H = TypeVar("H", "Header", "AdminHeader")
+H = TypeVar("H", "Header", "AdminHeader", "GrantHeader")
 Change = Callable[[Opened], Any]
 
 _ROOM: Final = 64 * 1024
@@ -83,6 +84,8 @@ class SealedFile:
         keys: Keeps the sealing key.
         custody: Takes in secrets that are read; its audit record notes openings and writes.
         lock_seconds: How long to wait for another process.
+        what: What is in it, in words.
+        pinned: Whether changes are refused to a file that is not the very one last written here.
     """
 
     def __init__(
@@ -93,12 +96,16 @@ class SealedFile:
         keys: KeyKeeper,
         custody: Custody,
         lock_seconds: float,
+        what: str,
+        pinned: bool,
     ) -> None:
         self.path = path
         self.state_dir = state_dir
         self._keys = keys
         self._custody = custody
         self._lock_seconds = lock_seconds
+        self._what = what
+        self._pinned = pinned
         self._known: Known | None = None
         self._key: _PlacedKey | None = None
         self._spare: _PlacedKey | None = None
@@ -165,6 +172,11 @@ class SealedFile:
             return None
         self._known = None
         return await self._in_thread(partial(self._set_aside, judged))
+
+    async def put_aside(self) -> Path | None:
+        """Move the file, whatever is in it, to a name of its own."""
+        self._known = None
+        return await self._in_thread(lambda: self._set_aside(self._bytes()))
 
     async def move_key(self, place: KeyPlaceName) -> Moved | None:
         """Move the sealing key; see `SealedStore.move_key`."""
@@ -234,7 +246,7 @@ class SealedFile:
         self._prepare()
         if self._custody.audit is not None:
             self._custody.audit.prove()
-        with self.lock(self.path.stem, "the credential store").held_here(lambda: False):
+        with self.lock(self.path.stem, self._what).held_here(lambda: False):
             opened = self._open()
             if opened is None:
                 return None
@@ -259,7 +271,7 @@ class SealedFile:
                 each.answer(opened)
 
     def _change(self, errands: Sequence[Errand[Change]]) -> None:
-        lock = self.lock(self.path.stem, "the credential store")
+        lock = self.lock(self.path.stem, self._what)
         with at_the_edge(self.path):
             self._prepare()
             with lock.held_here(lambda: all(each.left for each in errands)):
@@ -280,13 +292,21 @@ class SealedFile:
     def _replace(self, working: Opened, sealer: Sealer) -> None:
         replace_private(self.path, working.sealed(sealer))
         # Nobody else writes it under our lock, so the file that is there is the one just written.
-        self._keep(Sight.of(self.path), working)
-        # It is durable now; a mark that lags behind is the lesser evil.
-        with contextlib.suppress(FileUnwritable):
-            Mark(self.state_dir, working.key.id).write(working.generation, sealer)
+        sight = Sight.of(self.path)
+        self._keep(sight, working)
+        self._mark(working, sealer, sight)
         self._note("store.written")
         for directory in (self.path.parent, self.state_dir):
             sweep_temporaries(directory)
+
+    def _mark(self, working: Opened, sealer: Sealer, sight: Sight | None) -> None:
+        mark = Mark(self.state_dir, working.key.id)
+        if self._pinned:
+            mark.write(working.generation, sealer, pin=None if sight is None else sight.pin)
+            return
+        # It is durable now; a mark that lags behind is the lesser evil.
+        with contextlib.suppress(FileUnwritable):
+            mark.write(working.generation, sealer)
 
     def _working_copy(self) -> tuple[Opened, Sealer]:
         opened = self._recall() or self._open()
@@ -298,7 +318,16 @@ class SealedFile:
             opened = Opened.empty(self._key.location, self._custody, self.path)
         elif self._spare is not None:
             self._discard_spare(opened.key)
-        return opened.copy(), Sealer(self._key_at(opened.key))
+        sealer = Sealer(self._key_at(opened.key))
+        if self._pinned and opened.generation:
+            self._check_pin(opened, sealer)
+        return opened.copy(), sealer
+
+    def _check_pin(self, opened: Opened, sealer: Sealer) -> None:
+        """Refuse a file that is not the very one last written here; under the lock."""
+        sight = Sight.of(self.path)
+        if sight is None or Mark(self.state_dir, opened.key.id).pin(sealer) != sight.pin:
+            raise corrupt(self.path, "it was put there by another than twg, or was touched since")
 
     def _recall(self) -> Opened | None:
         """Return the store as this process knows it, if it is found to hold by opening the file.
@@ -375,7 +404,7 @@ class SealedFile:
         return False
 
     def _set_aside(self, judged: bytes | None) -> Path | None:
-        lock = self.lock(self.path.stem, "the credential store")
+        lock = self.lock(self.path.stem, self._what)
         with lock.held_here(lambda: False):
             return set_aside(self.path, judged)
 

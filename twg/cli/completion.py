@@ -1,0 +1,114 @@
+"""`twg completion`, and the answer to a shell that asks what may stand next.
+
+A shell asks at each press of Tab, through variables. Names of profiles, providers, sites and
+organizations come from the clear headers alone: nothing is sent, no secret is opened and no key
+ring is asked. Whatever goes wrong, nothing is shown: it would stand in the midst of a line.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import asyncclick as click
+from asyncclick.shell_completion import get_completion_class, shell_complete
+
+from guard.errors import GuardError
+from twg.cli.command import command
+from twg.cli.wiring import Wiring
+from twg.errors import TwgError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from asyncclick.shell_completion import ShellComplete
+
+    from twg.cli.command import Group
+    from twg.vault import AdminHeader, Header
+
+SHELLS: Final = ("bash", "zsh", "fish")
+
+_PROGRAM: Final = "twg"
+_VARIABLE: Final = "_TWG_COMPLETE"
+_HOW: Final = {
+    "bash": 'eval "$(twg completion bash)"   # in ~/.bashrc',
+    "zsh": 'eval "$(twg completion zsh)"   # in ~/.zshrc, after compinit',
+    "fish": "source (twg completion fish | psub)   # in ~/.config/fish/config.fish",
+}
+
+
+@command("completion", params=[click.Argument(["shell"], type=click.Choice(SHELLS))])
+async def completion(wiring: Wiring, *, shell: str) -> None:
+    """Print what makes SHELL complete twg's commands, options and names at Tab.
+
+    For bash: `eval "$(twg completion bash)"` in ~/.bashrc; for zsh the same in ~/.zshrc, after
+    compinit; for fish: `source (twg completion fish | psub)` in ~/.config/fish/config.fish.
+    """
+    asked = _class_for(shell)(click.Command(_PROGRAM), {}, _PROGRAM, _VARIABLE)
+    # Not `source()`: for bash, that starts one to ask its version.
+    script = asked.source_template % asked.source_vars()
+    if wiring.output.mode == "json":
+        wiring.output.result({"shell": shell, "script": script, "set_up": _HOW[shell]}, ())
+    else:
+        wiring.output.raw(script)
+
+
+class Completing(Wiring):
+    """What a completion depends on: beside the rest, the names that are stored here.
+
+    Attributes:
+        header: What stands in clear of sign-ins; None where it cannot be read.
+        admin: The same of Admin API keys.
+    """
+
+    header: Header | None = None
+    admin: AdminHeader | None = None
+
+    async def look(self) -> None:
+        """Read the clear headers."""
+        try:
+            self.header = await self.store.summaries()
+            self.admin = await self.admin_store.summaries()
+        except (TwgError, GuardError):
+            return  # commands and options are completed all the same
+
+    def names(self, kind: str) -> Collection[str]:
+        """Return the names of a kind: ``profile``, ``provider``, ``site`` or ``org``."""
+        if kind == "org":
+            return self.admin.profiles if self.admin else ()
+        if self.header is None:
+            return ()
+        if kind == "site":
+            return self._sites(self.header)
+        return self.header.profiles if kind == "profile" else self.header.providers
+
+    def _sites(self, header: Header) -> Collection[str]:
+        profile = self.options.profile or self.settings.profile or header.active
+        known = header.profiles.get(profile or "default")
+        return [site.host for site in known.sites] if known else ()
+
+
+def answer(wiring: Completing, instruction: str, root: Callable[[], Group]) -> int:
+    """Answer a shell; return the exit status.
+
+    Args:
+        wiring: What the completion depends on.
+        instruction: What the shell has put into its variable, such as ``bash_complete``.
+        root: Makes the command that is completed.
+    """
+    try:
+        return anyio.run(_answer, wiring, instruction, root)
+    except (Exception, BaseExceptionGroup, KeyboardInterrupt):  # noqa: BLE001 - see the module
+        return 1
+
+
+async def _answer(wiring: Completing, instruction: str, root: Callable[[], Group]) -> int:
+    await wiring.look()
+    return await shell_complete(root(), {"obj": wiring}, _PROGRAM, _VARIABLE, instruction)
+
+
+def _class_for(shell: str) -> type[ShellComplete]:
+    found = get_completion_class(shell)
+    if found is None:
+        raise AssertionError  # pragma: no cover - click has all of ours
+    return found
