@@ -6,7 +6,7 @@ they say what to do and what comes, and nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,7 +51,7 @@ class Tool:
 
     title: str
     description: str
-    properties: Mapping[str, Any] = MappingProxyType({})
+    properties: Mapping[str, Any] = field(default_factory=dict)
     required: tuple[str, ...] = ()
     reads: bool = True
     asks: bool = True
