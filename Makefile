@@ -57,7 +57,7 @@ lock: $(INSTALLED)
 	.venv/bin/python -m pip install --quiet uv
 	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links \
-		--custom-compile-command "make lock" --group dev --extra sandbox \
+		--custom-compile-command "make lock" --group dev --extra sandbox --extra mcp \
 		--output-file requirements-dev.lock pyproject.toml
 
 clean:

@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "twg.vault": FOUNDATION,
     "twg.oauth": FOUNDATION | {"twg.http"},
     "twg.git": FOUNDATION | {"twg.http"},
+    "twg.mcp": FOUNDATION,
     "twg.policy": FOUNDATION | {"twg.vault"},
     "twg.products": FOUNDATION | {"twg.http", "twg.vault"},
     "twg.auth": FOUNDATION | {"twg.http", "twg.vault", "twg.oauth"},
@@ -48,6 +49,7 @@ MAY_IMPORT = {
         "twg.vault",
         "twg.oauth",
         "twg.git",
+        "twg.mcp",
         "twg.policy",
         "twg.products",
         "twg.auth",
@@ -86,6 +88,9 @@ ONE_PLACE_ONLY = {
     "re2": {"guard/sieve.py"},
     "segno": {"twg/cli/narrator.py"},
     "jmespath": {"twg/cli/api_pages.py"},
+    "mcp": {"twg/cli/mcp.py", "twg/mcp/server.py"},  # the one looks whether it is there
+    "mcp_types": {"twg/mcp/server.py"},
+    "jsonschema": {"twg/cli/mcp_desk.py"},
 }
 """Where each outside package is used, so that its successor is a change in one place."""
 

@@ -217,6 +217,7 @@ def command(
     *,
     human_only: bool = False,
     takes_secret: bool = False,
+    serves_agent: bool = False,
     short: str | None = None,
     params: Sequence[click.Parameter] = (),
 ) -> Callable[[Callable[..., Awaitable[None]]], Command]:
@@ -226,6 +227,7 @@ def command(
         name: The word on the command line.
         human_only: An agent is refused before anything else happens.
         takes_secret: A pipe as standard input and secrets in the environment are refused.
+        serves_agent: Whoever runs it, what it does is done for an agent.
         short: One line of help; the docstring's first one by default.
         params: Its own options and arguments.
     """
@@ -235,6 +237,8 @@ def command(
         async def callback(**values: Any) -> None:
             context = click.get_current_context()
             wiring: Wiring = context.find_root().obj
+            if serves_agent:
+                wiring.serve_agent()
             wiring.begin(context.command_path, takes_secret=takes_secret, human_only=human_only)
             await function(wiring, **values)
 

@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "guard": ("twg.cli.guard:guard", "Find secrets where none belongs, and remove them."),
     "upkeep": ("twg.cli.upkeep:upkeep", "Have sign-ins renewed by a schedule."),
     "skills": ("twg.cli.skills:skills", "Teach coding agents to use twg safely."),
+    "mcp": ("twg.cli.mcp:mcp", "Serve an agent's program by the Model Context Protocol."),
     "provider": ("twg.cli.provider:provider", "Add and remove OAuth servers to sign in at."),
     "sandbox": ("twg.cli.sandbox:sandbox", "Run a local Atlassian to try things on."),
     "uninstall": ("twg.cli.uninstall:uninstall", "Remove all that twg has made here."),

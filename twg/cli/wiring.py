@@ -111,6 +111,11 @@ class Wiring:
             self.note_refusal(error)
             raise
 
+    def serve_agent(self) -> None:
+        """Count whoever this run is for as an agent, though nothing may mark it as one."""
+        if self.agent is None:
+            self.agent = agents.Agent(name=agents.UNKNOWN, sign="served")
+
     def refuse_agent(self, command: str) -> None:
         """Refuse an agent what only a person may do.
 

@@ -1,4 +1,7 @@
-"""A look-alike of Confluence's REST interface, version 2: spaces and pages, paged by cursor."""
+"""A look-alike of Confluence's REST interface: spaces and pages, paged by cursor, and a search.
+
+Spaces and pages are of version 2, the search by CQL of version 1, which is the one that has it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from starlette.responses import Response
 
 from twg.sandbox.faults import Place
 from twg.sandbox.gateway import admitted
+from twg.sandbox.jql import JqlError, clauses
 from twg.sandbox.people import ALICE, HARBOR, ORCHARD
 from twg.sandbox.web import json_response, route
 
@@ -25,6 +29,7 @@ READ_PAGES: Final = frozenset({"read:confluence-content.all", "read:page:conflue
 READ_SPACES: Final = frozenset(
     {"read:confluence-space.summary", "read:space:confluence", "read:confluence-content.all"}
 )
+SEARCH: Final = frozenset({"search:confluence", "read:confluence-content.all"})
 PAGE: Final = 25
 LARGEST_PAGE: Final = 250
 
@@ -70,6 +75,13 @@ def routes(sandbox: Sandbox) -> list[Route]:
         route(sandbox, "GET", f"{base}/spaces", confluence.spaces, Place.RESOURCE),
         route(sandbox, "GET", f"{base}/pages", confluence.pages, Place.RESOURCE),
         route(sandbox, "GET", base + "/pages/{id}", confluence.page, Place.RESOURCE),
+        route(
+            sandbox,
+            "GET",
+            "/ex/confluence/{cloudId}/wiki/rest/api/search",
+            confluence.search,
+            Place.RESOURCE,
+        ),
     ]
 
 
@@ -117,6 +129,55 @@ class _Confluence:
                 if _page_id(space, number) == asked:
                     return json_response(200, _page(space, number, body=body))
         return problem(404, "NOT_FOUND", "Not Found", f"No page with id {asked[:40]} can be seen.")
+
+    async def search(self, request: Request) -> Response:
+        """GET search, by `cql`."""
+        who = await admitted(self._sandbox, request, SEARCH)
+        if isinstance(who, Response):
+            return who
+        person, site = who[0].person, who[1]
+        cql = request.query_params.get("cql", "")
+        pages = [
+            (space, number)
+            for space in _visible(site, person)
+            for number in range(len(space.titles))
+        ]
+        try:
+            for clause in clauses(cql, person):
+                pages = [each for each in pages if clause.fits(_values(*each, clause.field))]
+        except JqlError:
+            message = f"Could not parse cql : {cql[:80]}"
+            return json_response(400, {"statusCode": 400, "data": {}, "message": message})
+        return _paged(request, [_hit(*each) for each in pages], site)
+
+
+def _values(space: _Space, number: int, field: str) -> set[str]:
+    title = space.titles[number].lower()
+    known = {
+        "type": {"page"},
+        "space": {space.key.lower()},
+        "id": {_page_id(space, number)},
+        "title": {title},
+        "text": {title},
+        "sitesearch": {title},
+    }
+    if field not in known:
+        raise JqlError(f"No field {field}.")
+    return known[field]
+
+
+def _hit(space: _Space, number: int) -> dict[str, Any]:
+    page = _page(space, number, body=None)
+    title, links = page["title"], page["_links"]
+    content = {name: page[name] for name in ("id", "status", "title")} | {"type": "page"}
+    return {
+        "content": content | {"_links": links},
+        "title": title,
+        "excerpt": title,
+        "url": links["webui"],
+        "entityType": "content",
+        "lastModified": page["createdAt"],
+    }
 
 
 def _visible(site: Site, person: Person) -> list[_Space]:

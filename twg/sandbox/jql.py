@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from twg.sandbox.people import Person
 
 _ORDER: Final = re.compile(r"(?i)(?:^|\s+)order\s+by\s+(\w+)(?:\s+(asc|desc))?\s*$")
@@ -28,28 +30,43 @@ def select(issues: list[dict[str, Any]], query: str, person: Person) -> list[dic
     """
     order = _ORDER.search(query)
     where = query[: order.start()] if order else query
-    for clause in re.split(r"(?i)\s+and\s+", where) if where.strip() else []:
-        issues = _filtered(issues, clause, person)
+    for clause in clauses(where, person):
+        if clause.field not in _FIELDS:
+            raise JqlError(
+                f"Field '{clause.field}' does not exist or you do not have permission to view it."
+            )
+        issues = [issue for issue in issues if clause.fits(_values(issue, clause.field))]
     return _ordered(issues, order.group(1).lower(), order.group(2)) if order else issues
 
 
-def _filtered(issues: list[dict[str, Any]], clause: str, person: Person) -> list[dict[str, Any]]:
-    match = _CLAUSE.match(clause)
-    if match is None:
-        raise JqlError(f"Error in the JQL Query: this sandbox does not understand '{clause}'.")
-    field, operator, text = match.group(1).lower(), match.group(2).lower(), match.group(3)
-    if field not in _FIELDS:
-        raise JqlError(f"Field '{field}' does not exist or you do not have permission to view it.")
-    parts = text[1:-1].split(",") if text.startswith("(") else [text]
-    wanted = {_value(part, person) for part in parts}
+class Clause(NamedTuple):
+    """A field, how it is compared, and with which words, all in lower case."""
 
-    def fits(issue: dict[str, Any]) -> bool:
-        found = _values(issue, field)
-        if operator == "~":
-            return any(word in value for word in wanted for value in found)
-        return bool(found & wanted) != (operator == "!=")
+    field: str
+    operator: str
+    wanted: frozenset[str]
 
-    return [issue for issue in issues if fits(issue)]
+    def fits(self, found: set[str]) -> bool:
+        """Tell whether a field with these values passes."""
+        if self.operator == "~":
+            return any(word in value for word in self.wanted for value in found)
+        return bool(found & self.wanted) != (self.operator == "!=")
+
+
+def clauses(where: str, person: Person) -> Iterator[Clause]:
+    """Yield the clauses that a query joins by AND; CQL has such, too.
+
+    Raises:
+        JqlError: One goes beyond the part that is understood.
+    """
+    for text in re.split(r"(?i)\s+and\s+", where) if where.strip() else []:
+        match = _CLAUSE.match(text)
+        if match is None:
+            raise JqlError(f"Error in the JQL Query: this sandbox does not understand '{text}'.")
+        words = match.group(3)
+        parts = words[1:-1].split(",") if words.startswith("(") else [words]
+        wanted = frozenset(_value(part, person) for part in parts)
+        yield Clause(match.group(1).lower(), match.group(2).lower(), wanted)
 
 
 def _value(text: str, person: Person) -> str:
