@@ -21,6 +21,7 @@ from guard.shapes import SHAPES
 from twg.mcp.server import SKILL
 from twg.mcp.toolbox import TOOLS
 from twg.mcp.wire import Incoming, Outgoing
+from twg.sandbox.people import ALICE
 from twg.skills import placing
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def test_a_model_reads_what_its_person_may_read(console: Console, sandbox: Sandb
         for tool, arguments in (
             ("whoami", {}),
             ("status", {}),
-            ("search", {"product": "jira", "query": "project = DOCK", "limit": 2}),
+            ("search", {"product": "jira", "query": "project = HAR order by key", "limit": 2}),
             ("search", {"product": "confluence", "query": 'title ~ "tide" and type = page'}),
             ("api_get", {"service": "jira", "path": "/rest/api/3/myself"}),
             ("graphql_read", {"query": "query { me { user { name } } }"}),
@@ -91,16 +92,21 @@ def test_a_model_reads_what_its_person_may_read(console: Console, sandbox: Sandb
             told.append(document["data"])
         after = told[2]["nextPageToken"]
         more = await used(
-            client, "search", product="jira", query="project = DOCK", limit=2, after=after
+            client,
+            "search",
+            product="jira",
+            query="project = HAR order by key",
+            limit=2,
+            after=after,
         )
         told.append(more["data"])
 
     served(console, work)
     who, state, issues, pages, myself, me, more = told
-    assert who["account"]["email"] == myself["emailAddress"] == "alice@example.com"
+    assert who["account"]["email"] == myself["emailAddress"] == ALICE.email
     assert state["state"] == "fresh"
     assert [issue["key"] for issue in issues["issues"] + more["issues"]] == [
-        f"DOCK-{n}" for n in range(1, 5)
+        f"HAR-{n}" for n in range(1, 5)
     ]
     assert all("Tide" in hit["title"] for hit in pages["results"])
     assert me["data"]["me"]["user"]["name"]
