@@ -422,7 +422,7 @@ def test_an_agent_may_not_call_with_it(console: Console, server: Server) -> None
     assert "your person" in error["remediation"]
     assert server.received == []
     (record,) = console.records("policy.denied")
-    assert (record["actor"]["kind"], record["reason"]) == ("agent", "api admin")
+    assert (record["actor"]["kind"], record["reason"]) == ("agent", "read admin")
     assert console.records("secret.revealed") == []
     assert console.twg("admin", "auth", "status", TWG_AGENT="1").data["org"] == ORG_ID
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from anyio import to_thread
 from guard.errors import FileUnwritable
 from tests.cli.console import request_count
 from tests.rigs.terminal import Terminal
-from tests.vault.granting import grant_of, grant_store_at
+from tests.vault.granting import grant_now, grant_store_at
 from twg.cli import wiring as wirings
 from twg.cli.wiring import Wiring
 from twg.vault import sealed_file
@@ -48,16 +47,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def granted(console: Console, **facts: Any) -> Grant:
-    """Grant something, as `twg policy grant` does once a person has agreed."""
-    now = wirings.moment()
-    made = grant_of(**facts)
-    made = replace(made, granted_at=now.wall, boottime=now.boottime, boot_id=now.boot_id)
-    store = grant_store_at(console.root)
-
-    async def add() -> Grant:
-        return await store.add(made, keep=lambda _: True)
-
-    return anyio.run(add)
+    return anyio.run(partial(grant_now, console.root, **facts))
 
 
 def create(console: Console, project: str = "HAR", *, status: int = 0) -> Ended:

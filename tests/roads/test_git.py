@@ -13,6 +13,7 @@ import pytest
 
 from tests.roads.test_bitbucket import enter, made, signs_in
 from tests.roads.traveller import traveller
+from tests.vault.granting import grant_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -184,8 +185,10 @@ async def test_two_hundred_megabytes_in_constant_memory(
     assert 0 < int(peak.read_text()) < MOST_MEMORY
 
 
-async def test_an_agent_fetches_and_does_not_push(tmp_path: Path, sandbox: SandboxHandle) -> None:
-    """H-F4: reading is an agent's to do; a push is a write, and a person's."""
+async def test_an_agent_fetches_and_pushes_only_what_is_granted(
+    tmp_path: Path, sandbox: SandboxHandle
+) -> None:
+    """H-F4: reading is an agent's to do; a push is a write, which its person grants."""
     person = traveller(tmp_path)
     token = await made(sandbox, *EVERYTHING)
     alice = await committer(person, sandbox, token)
@@ -193,12 +196,20 @@ async def test_an_agent_fetches_and_does_not_push(tmp_path: Path, sandbox: Sandb
     await alice.git("clone", "--quiet", alice.address, "mine")
     await alice.commits("mine", "new", b"of an agent")
     said = await alice.git("push", at="mine", status=None)
-    assert "an agent asked to push" in said
+    assert "nobody has allowed agents to write at bitbucket" in said
+    assert "twg policy grant write --service bitbucket --path /2.0/repositories/" in said
     assert "own terminal" in said
     assert '"ok"' not in said
     pushes = (await sandbox.stats())["requests"]
     assert "POST /git/{workspace}/{repo}/git-receive-pack" not in pushes
     assert "policy.denied" in person.audit_events()
+    path = "/2.0/repositories/harbor-works/tide-model"
+    await grant_now(person.root, service="bitbucket", path=path, calls=1)
+    await alice.git("push", at="mine")
+    await alice.commits("mine", "newer", b"of an agent")
+    said = await alice.git("push", at="mine", status=None)
+    assert "nobody has allowed agents to write" in said, "a push is one call"
+    assert person.audit_events().count("agent.call") == 1
     assert person.traces_of([token]) == []
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.vault.samples import Ear, custody_of
+from twg.cli.wiring import moment
 from twg.vault import Grant, GrantStore, KeyKeeper
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ def grant_store_at(root: Path, *, ear: Ear | None = None) -> GrantStore:
 def grant_of(name: str = "a1", **changes: Any) -> Grant:
     made = Grant(id=name, access="write", seconds=3600.0, granted_at=1e9)
     return replace(made, **changes)
+
+
+async def grant_now(root: Path, **facts: Any) -> Grant:
+    """Save a grant of this moment, as `twg policy grant` does once a person has agreed."""
+    now = moment()
+    dated = {"granted_at": now.wall, "boottime": now.boottime, "boot_id": now.boot_id}
+    return await grant_store_at(root).add(grant_of(**(dated | facts)), keep=lambda _: True)
 
 
 async def use_one(store: GrantStore) -> bool:
