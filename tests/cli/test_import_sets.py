@@ -38,6 +38,8 @@ COMMANDS = {
     "skills install": PARSER,
     "skills show": PARSER,
     "sandbox status": PARSER,
+    "policy show": PARSER,
+    "policy grant --help": PARSER,
     # Refused before anything is parsed.
     "login --token x": frozenset(),
     "login --token hunter2-Xk9qLm4w": frozenset(),

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 from anyio import to_thread
 
 from guard.forms import forms
 from tests.cli.console import Console
+from tests.refresh.tracing import REPOSITORY
+from tests.rigs.programs import line_with, running
 from tests.rigs.terminal import Terminal
 from tests.sandbox.running import running_sandbox
-from tests.vault.granting import grant_store_at
+from tests.vault.granting import grant_now, grant_store_at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -26,6 +31,9 @@ if TYPE_CHECKING:
     from twg.vault import Grant
 
 pytestmark = pytest.mark.slow
+
+LONGEST = 240.0
+"""Seconds that all of it may take; only a fault needs them."""
 
 CREATE = [
     *("api", "jira", "/rest/api/3/issue", "-f", "fields[project][key]=HAR"),
@@ -117,3 +125,32 @@ async def test_an_agent_does_a_task_with_what_its_person_allows(
     story = [one for one in events if one.startswith(("policy.", "agent."))]
     # The last denial was like the first.
     assert story == ["policy.denied", "policy.granted", "agent.call", "policy.denied"]
+
+
+async def test_two_hundred_agents_at_once_are_all_answered_and_counted_exactly(
+    tmp_path: Path, sandbox: SandboxHandle
+) -> None:
+    """H-D1: on one profile whose token has expired, with calls for three in four of them."""
+    console = Console(tmp_path)
+    await to_thread.run_sync(partial(console.sign_in, sandbox, age=7200.0))
+    console.settings('[storage]\nkey = "file"\n')
+    await grant_now(tmp_path, service="jira", project="HAR", calls=150)
+    env = console.env | {"CLAUDECODE": "1", "PYTHONPATH": str(REPOSITORY)}
+    argv = [sys.executable, "-m", "tests.policy.crowd", "200", *CREATE]
+    before = (await sandbox.stats())["grants"].get("refresh_token", 0)
+
+    async with running(argv, env) as process:
+        await line_with(process, "ready")
+        assert process.stdin is not None
+        await process.stdin.send(b"go\n")
+        assert process.stdout is not None
+        with anyio.fail_after(LONGEST):
+            said = b"".join([chunk async for chunk in process.stdout])
+    ended = said.decode().split()
+
+    assert Counter(ended) == {"0": 150, "80": 50}
+    assert (await sandbox.stats())["grants"]["refresh_token"] == before + 1
+    [grant] = await grant_store_at(tmp_path).all()
+    assert grant.used == 150
+    created = (await sandbox.stats())["requests"]["POST /ex/jira/{cloudId}/rest/api/3/issue"]
+    assert created == 150, "none was sent twice, or without being counted"

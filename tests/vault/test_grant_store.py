@@ -159,14 +159,14 @@ async def test_a_file_that_others_can_read_or_write_grants_nothing(tmp_path: Pat
         await use_one(grant_store_at(tmp_path))
 
 
-async def test_two_hundred_processes_use_up_what_was_granted_and_no_more(tmp_path: Path) -> None:
-    await grant_store_at(tmp_path).add(grant_of(calls=150), keep=always)
+async def test_many_processes_use_up_what_was_granted_and_no_more(tmp_path: Path) -> None:
+    await grant_store_at(tmp_path).add(grant_of(calls=45), keep=always)
 
     done = await anyio.run_process(
-        [sys.executable, "-m", "tests.vault.granting", str(tmp_path), "200"],
+        [sys.executable, "-m", "tests.vault.granting", str(tmp_path), "60"],
         env={"PATH": search_path(), "PYTHONPATH": str(REPOSITORY)},
     )
 
-    assert done.stdout.decode().split() == ["150", "50"]
+    assert done.stdout.decode().split() == ["45", "15"]
     [one] = await grant_store_at(tmp_path).all()
-    assert one.used == 150
+    assert one.used == 45
