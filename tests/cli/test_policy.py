@@ -172,8 +172,8 @@ def test_a_person_needs_no_grant(there: Console) -> None:
     [
         ('deny = ["jira"]', ["jira", "/rest/api/3/myself"], "may not use jira"),
         ('deny = ["jira"]', ["atlassian", "/ex/jira/1/rest/api/3/myself"], "may not use jira"),
-        ("", ["admin", "/v1/orgs"], "Admin APIs"),
-        ("", ["atlassian", "/admin/v1/orgs"], "Admin APIs"),
+        ("admin = false", ["admin", "/v1/orgs"], "Admin APIs"),
+        ("admin = false", ["atlassian", "/admin/v1/orgs"], "Admin APIs"),
         ('read_only = ["*"]', ["jira", "/rest/api/3/issue", "-f", "a=b"], "may only read"),
     ],
 )
@@ -189,6 +189,14 @@ def test_what_settings_close_no_grant_opens(
     assert "config.toml" in ended.error["message"]
     assert "twg policy grant" not in ended.error["remediation"]
     assert len(there.records("policy.denied")) == 1
+
+
+def test_the_admin_apis_are_closed_to_agents_until_a_person_opens_them(there: Console) -> None:
+    for words in (["admin", "/v1/orgs"], ["atlassian", "/admin/v1/orgs"]):
+        ended = there.twg("api", *words, status=80, CLAUDECODE="1")
+        assert "may not use the Admin APIs, by default" in ended.error["message"]
+    there.settings('[storage]\nkey = "file"\n[policy]\nadmin = true\n')
+    there.twg("api", "admin", "/v1/orgs", status=77, CLAUDECODE="1")
 
 
 def test_a_machines_limits_hold_whatever_a_person_sets(there: Console, machine: Path) -> None:
@@ -309,7 +317,7 @@ def test_what_is_granted_and_what_was_denied_is_shown(there: Console) -> None:
     lines = there.twg("policy", "show").out.splitlines()
 
     assert lines[0] == "Agents read, at every service but those named here."
-    assert lines[1].startswith("  Not at admin, says [policy] in ")
+    assert lines[1] == "  Not at admin, by default."
     assert "  a1  write at jira in OTHER; 60 minutes left, 0 of 50 calls made" in lines
     assert any("claude-code, write at jira (POST /rest/api/3/issue)" in line for line in lines)
     assert "    `twg policy grant write --service jira --project HAR --for 1h` allows it" in lines

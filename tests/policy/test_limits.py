@@ -8,24 +8,40 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from twg.errors import ConfigError
-from twg.policy import Access, machine_wide, of_settings, seconds_of
+from twg.policy import Access, Limits, all_limits, machine_wide, seconds_of
+from twg.policy.limits import of_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from twg.policy import Limits
 
 READ, WRITE, DELETE = Access
 
 
 def limits(**table: Any) -> Limits:
-    return of_settings(table, "config.toml", admin=False)
+    return of_settings(table, "config.toml")
+
+
+def refused(settings: dict[str, Any], service: str, machines: Limits | None = None) -> list[str]:
+    """Return why an agent may not read there."""
+    found = all_limits(settings, "config.toml", machines)
+    return [why for each in found if (why := each.refusal(service, READ, "default"))]
 
 
 def test_by_default_only_the_admin_apis_are_closed() -> None:
-    assert limits().refusal("jira", DELETE, "default") is None
-    assert "Admin" in str(limits().refusal("admin", READ, "default"))
-    assert limits(admin=True).refusal("admin", READ, "default") is None
+    assert refused({}, "jira") == []
+    assert refused({}, "admin") == ["agents may not use the Admin APIs, by default"]
+    assert refused({"admin": True}, "admin") == []
+    assert "says config.toml" in refused({"admin": False}, "admin")[0]
+
+
+def test_what_a_machine_closes_no_setting_opens_and_the_other_way_round() -> None:
+    closed = Limits(where="etc", admin=False, deny=frozenset({"jira"}))
+    assert refused({"admin": True, "deny": []}, "admin", closed) != []
+    assert refused({"admin": True, "deny": []}, "jira", closed) != []
+    opened = Limits(where="etc", admin=True)
+    assert refused({}, "admin", opened) != []
+    assert refused({"deny": ["jira"]}, "jira", opened) != []
 
 
 def test_services_and_profiles_can_be_closed() -> None:

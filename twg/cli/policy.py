@@ -45,9 +45,9 @@ class Wish:
 
 @command("show")
 async def show(wiring: Wiring) -> None:
-    """Show what agents may do, what is granted, and what they asked for and did not get.
+    """Show what agents may do, and what they were denied.
 
-    Anybody may look. What agents may do without a grant is to read.
+    Without a grant, they read. Anybody may look.
     """
     from twg.cli.wiring import moment  # noqa: PLC0415 - as everywhere where the time is told
 
@@ -181,7 +181,7 @@ def _checked_seconds(wiring: Wiring, text: str) -> float:
     shortest = min(wiring.limits, key=lambda limits: limits.longest)
     if seconds > shortest.longest:
         raise UsageError(
-            f"a grant is good for {duration(shortest.longest)} at most, says {shortest.where}"
+            f"a grant is good for {duration(shortest.longest)} at most, {shortest.says}"
             if shortest.longest < _longest()
             else "a grant is good for 30 days at most",
             "Choose a shorter time with --for.",
@@ -334,14 +334,14 @@ def _limits_lines(limits: Sequence[Limits]) -> list[str]:
     lines = ["Agents read, at every service but those named here."]
     for one in limits:
         closed = sorted(one.deny | ({"admin"} if one.admin is False else set()))
-        lines += [f"  Not at {', '.join(closed)}, says {one.where}."] if closed else []
+        lines += [f"  Not at {', '.join(closed)}, {one.says}."] if closed else []
         if one.read_only:
             whose = (
                 "every profile"
                 if EVERY in one.read_only
                 else f"the profile {', '.join(sorted(one.read_only))}"
             )
-            lines.append(f"  Never more with {whose}, says {one.where}.")
+            lines.append(f"  Never more with {whose}, {one.says}.")
     return lines
 
 

@@ -338,22 +338,18 @@ class Wiring:
         return Denials(state / "asked.json", lock)
 
     @cached_property
-    def limits(self) -> tuple[Limits, ...]:
+    def limits(self) -> list[Limits]:
         """What agents may not do whatever is granted: by the machine's word, and the person's."""
         from twg.policy import (  # noqa: PLC0415 - not for `--version`
             MACHINE_WIDE,
+            all_limits,
             machine_wide,
-            of_settings,
         )
 
-        own = of_settings(
-            self.settings.policy,
-            f"[policy] in {self.shown(self.settings.config_toml)}",
-            admin=False,
-        )
         path = self.machine_policy or MACHINE_WIDE
         machines = machine_wide(path, owner=self.administrator)
-        return (own,) if machines is None else (machines, own)
+        where = f"[policy] in {self.shown(self.settings.config_toml)}"
+        return all_limits(self.settings.policy, where, machines)
 
     @cached_property
     def policy(self) -> Policy:

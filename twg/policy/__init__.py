@@ -26,8 +26,8 @@ if TYPE_CHECKING:
         MACHINE_WIDE,
         SERVICES,
         Limits,
+        all_limits,
         machine_wide,
-        of_settings,
         seconds_of,
     )
     from twg.policy.policy import Policy
@@ -45,11 +45,11 @@ __all__ = [
     "Limits",
     "Moment",
     "Policy",
+    "all_limits",
     "classify",
     "is_plain",
     "left_of",
     "machine_wide",
-    "of_settings",
     "path_at",
     "refuse_override",
     "seconds_of",

@@ -24,6 +24,7 @@ SERVICES: Final = ("jira", "confluence", "atlassian", "graphql", "bitbucket", "a
 SETTINGS: Final = frozenset({"admin", "deny", "read_only", "longest_grant"})
 LONGEST: Final = 30 * 86400.0
 EVERY: Final = "*"
+DEFAULT: Final = "default"
 
 _ROOT: Final = 0
 _LARGEST: Final = 1 << 20
@@ -36,8 +37,8 @@ class Limits:
     """What agents may not do.
 
     Attributes:
-        where: What says so, in words.
-        admin: Whether they may use the Admin APIs; None where nothing is said, which is no.
+        where: What says so; `DEFAULT` where nothing does.
+        admin: Whether they may use the Admin APIs; None where nothing is said.
         deny: Services that they may not use.
         read_only: Profiles with which they only read; `EVERY` for all.
         longest: For how many seconds at most a grant is good.
@@ -49,24 +50,44 @@ class Limits:
     read_only: frozenset[str] = frozenset()
     longest: float = LONGEST
 
+    @property
+    def says(self) -> str:
+        """What says so, to end a sentence with."""
+        return "by default" if self.where == DEFAULT else f"says {self.where}"
+
     def refusal(self, service: str, access: Access, profile: str) -> str | None:
         """Return why an agent may not do this, whatever is granted; None if it may."""
         if service in self.deny:
-            return f"agents may not use {service}, says {self.where}"
+            return f"agents may not use {service}, {self.says}"
         if service == "admin" and self.admin is False:
-            return f"agents may not use the Admin APIs, says {self.where}"
+            return f"agents may not use the Admin APIs, {self.says}"
         if access is not Access.READ and self.read_only & {profile, EVERY}:
-            return f"agents may only read with the profile {profile}, says {self.where}"
+            return f"agents may only read with the profile {profile}, {self.says}"
         return None
 
 
-def of_settings(table: Mapping[str, Any], where: str, *, admin: bool | None) -> Limits:
+def all_limits(settings: Mapping[str, Any], where: str, machines: Limits | None) -> list[Limits]:
+    """Return what limits agents: an administrator's word, a person's settings, and the default.
+
+    Args:
+        settings: The person's.
+        where: Where they are, in words.
+        machines: The administrator's; None if there are none.
+
+    Raises:
+        ConfigError: A setting is none that is known, or has no value that it may have.
+    """
+    own = of_settings(settings, where)
+    default = Limits(where=DEFAULT, admin=own.admin is True)
+    return [each for each in (machines, own, default) if each is not None]
+
+
+def of_settings(table: Mapping[str, Any], where: str) -> Limits:
     """Return the limits that a table of settings sets.
 
     Args:
         table: The settings, by `SETTINGS`' names.
         where: What says so, in words.
-        admin: What `admin` is where the table does not say.
 
     Raises:
         ConfigError: A setting is none that is known, or has no value that it may have.
@@ -75,7 +96,7 @@ def of_settings(table: Mapping[str, Any], where: str, *, admin: bool | None) -> 
         if name not in SETTINGS:
             known = ", ".join(sorted(SETTINGS))
             raise ConfigError(f"{where} has an unknown setting {name!r}", f"Known are {known}.")
-    allowed = table.get("admin", admin)
+    allowed = table.get("admin")
     if allowed is not None and not isinstance(allowed, bool):
         raise ConfigError(f"{where}: admin is neither true nor false")
     deny = _words(table, "deny", where)
@@ -110,7 +131,7 @@ def machine_wide(path: Path = MACHINE_WIDE, *, owner: int = _ROOT) -> Limits | N
     if data is None:
         return None
     try:
-        return of_settings(tomllib.loads(data.decode()), str(path), admin=None)
+        return of_settings(tomllib.loads(data.decode()), str(path))
     except (ValueError, RecursionError):
         raise ConfigError(f"{path} is not valid TOML", remedy) from None
 
