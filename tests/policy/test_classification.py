@@ -96,6 +96,10 @@ def test_a_get_with_a_body_is_not_believed_to_read() -> None:
         "/rest/api/3/search.json",
         "/rest/api/3/issue/%2e%2e/search",
         "/rest/api/3/issue/..;/search",
+        "/rest/api/..%2f..%2fsecure/search",
+        "/rest/api/;v=3/search",
+        "/rest/api/../search",
+        "/rest/api/3/issue/DEMO-1%2fcomment%3f/changelog/list",
     ],
 )
 def test_a_post_reads_only_where_its_path_is_spelt_to_the_letter(path: str) -> None:

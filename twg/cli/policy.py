@@ -302,7 +302,7 @@ def _grants_lines(grants: Sequence[Grant], now: Moment) -> list[str]:
 
     if not grants:
         return ["Nothing more is granted."]
-    lines = ["Granted besides:"]
+    lines = ["Granted:"]
     for one in grants:
         of = "" if one.calls is None else f" of {one.calls}"
         calls = f"{one.used}{of} call{'' if of == '' and one.used == 1 else 's'} made"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from anyio import to_thread
 
-from twg.errors import ConfigError, PolicyDenied, StoreCorrupt
+from twg.errors import ConfigError, KeyUnavailable, PolicyDenied, StoreCorrupt
 from twg.policy.access import Access
 from twg.policy.call import refuse_override
 from twg.policy.classification import classify, target_of
@@ -65,6 +65,7 @@ class Policy:
             PolicyDenied: It may not be sent.
             UsageError: It asks for another method than its own.
             StoreUnwritable: A grant covers it, and cannot be counted.
+            KeyUnavailable: What is granted cannot be seen for now.
             Busy: Another process has the grants for too long.
         """
         refuse_override(call)
@@ -115,6 +116,10 @@ class Policy:
 
         try:
             await self.grants.change(count)
+        except KeyUnavailable as error:
+            if error.why != "lost":
+                raise  # to grant anew would not help
+            return None, error
         except (StoreCorrupt, ConfigError) as error:
             return None, error
         return (found[0] if found else None), None
