@@ -151,6 +151,7 @@ def test_a_grant_that_an_agent_wrote_itself_counts_for_nothing(there: Console) -
     assert "put there by another" in ended.error["message"] or "changed" in ended.error["message"]
     assert shown(there)["grants"] == []
     assert "`twg policy grant`" in shown(there)["trouble"]
+    assert checks_of(there)["policy"] == "failed"
 
 
 def test_a_deletion_needs_a_grant_of_its_own(there: Console) -> None:
@@ -321,6 +322,33 @@ def test_what_is_granted_and_what_was_denied_is_shown(there: Console) -> None:
     assert "  a1  write at jira in OTHER; 60 minutes left, 0 of 50 calls made" in lines
     assert any("claude-code, write at jira (POST /rest/api/3/issue)" in line for line in lines)
     assert "    `twg policy grant write --service jira --project HAR --for 1h` allows it" in lines
+
+
+def checks_of(console: Console) -> dict[str, str]:
+    """Return the doctor's verdicts by name."""
+    told = console.twg("doctor", "--offline", "-o", "json", status=None).document["data"]
+    return {one["name"]: one["status"] for one in told["checks"]}
+
+
+def test_the_doctor_tells_that_agents_may_do_more(there: Console) -> None:
+    assert "policy" not in checks_of(there)
+    granted(there)
+    assert checks_of(there)["policy"] == "note"
+    there.twg("policy", "revoke")
+    assert checks_of(there)["policy"] == "ok"
+
+
+def test_what_the_policy_has_made_goes_with_the_rest(there: Console) -> None:
+    granted(there, access="delete")
+    create(there, status=80)
+    told = there.twg("uninstall", "--dry-run", "-o", "json").data
+
+    names = {path.rpartition("/")[2] for path in told["files"]}
+    assert {"policy.json", "asked.json", "asked.lock", "policy.lock"} <= names
+    assert {path.rpartition(".")[2] for path in told["files"] if "/policy-" in path} == {
+        *("key", "mark"),
+    }
+    assert [path for path in told["left"] if "config.toml" not in path] == []
 
 
 def test_anybody_may_look(console: Console) -> None:

@@ -96,6 +96,7 @@ async def examined(wiring: Wiring, *, offline: bool) -> list[Check]:
             [local("agent", local_checks.agent)],
             [local("skills", local_checks.skills)],
             [local("git", local_checks.git)],
+            [local("policy", local_checks.policy)],
         ]
     )
     if wiring.options.verbose:

@@ -140,6 +140,21 @@ async def skills(wiring: Wiring) -> list[Check]:
     return [Check(name="skills", status="ok", detail=f"agents are told of twg in {shown}")]
 
 
+async def policy(wiring: Wiring) -> list[Check]:
+    """Look whether what agents are granted counts; nothing where nothing was ever granted."""
+    from twg.cli.policy import going_on  # noqa: PLC0415 - only where it is used
+
+    _ = wiring.limits  # whose settings may be wrong
+    if await wiring.grants.key_location() is None:
+        return []
+    grants = await going_on(wiring)
+    if not grants:
+        return [Check(name="policy", status="ok", detail="agents read, and may do no more now")]
+    count = "1 grant" if len(grants) == 1 else f"{len(grants)} grants"
+    detail = f"agents may do more than read, by {count}; `twg policy show` tells what"
+    return [Check(name="policy", status="note", detail=detail)]
+
+
 async def git(wiring: Wiring) -> list[Check]:
     """Look whether addresses that git takes to twg get anywhere; nothing where it takes none."""
     from twg.cli import setup_git  # noqa: PLC0415 - only where it is used

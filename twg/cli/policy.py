@@ -258,17 +258,26 @@ async def _save(wiring: Wiring, made: Grant) -> None:
     )
 
 
-async def _grants(wiring: Wiring) -> tuple[list[Grant], str | None]:
-    """Return the grants that go on, or why none counts."""
+async def going_on(wiring: Wiring) -> list[Grant]:
+    """Return the grants that have not ended.
+
+    Raises:
+        StoreCorrupt, ConfigError: None counts.
+        Busy: Another process has them for too long.
+    """
     from twg.cli.wiring import moment  # noqa: PLC0415 - see `show`
     from twg.policy import left_of  # noqa: PLC0415 - only where it is used
 
+    found, now = await wiring.grants.all(), moment()
+    return [one for one in found if left_of(one, now)]
+
+
+async def _grants(wiring: Wiring) -> tuple[list[Grant], str | None]:
+    """Return the grants that go on, or why none counts."""
     try:
-        found = await wiring.grants.all()
+        return await going_on(wiring), None
     except (StoreCorrupt, ConfigError) as error:
         return [], f"{error}. {error.remediation}"
-    now = moment()
-    return [one for one in found if left_of(one, now)], None
 
 
 async def _denials(wiring: Wiring) -> list[Denial]:
