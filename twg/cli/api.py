@@ -107,17 +107,17 @@ class Options:
     ],
 )
 async def api(wiring: Wiring, **words: Any) -> None:
-    r"""Call PATH at SERVICE: jira, confluence, atlassian, graphql, bitbucket or admin.
+    """Call PATH at SERVICE: jira, confluence, atlassian, graphql, bitbucket or admin.
 
     Base address, site and credential follow from the sign-in; for admin, from the organization
-    that `twg admin auth switch` chose. For graphql, the path follows, too. For example:
+    that `twg admin auth switch` chose. For graphql the path follows, too. Fields are nested by
+    a[b]=V and make lists by a[]=V. For example:
 
-    \b
-      twg api jira /rest/api/3/myself
-      twg api jira /rest/api/3/search/jql -X GET -f jql='project=ORC' --paginate
-      twg api graphql -f query='query { me { user { name } } }'
+    twg api jira /rest/api/3/myself
 
-    Fields are nested by `a[b]=v` and make lists by `a[]=v`.
+    twg api jira /rest/api/3/search/jql -X GET -f jql='project=ORC' --paginate
+
+    twg api graphql -f query='query { me { user { name } } }'
     """
     options = Options(**words)
     _check(options, wiring.output.mode)
