@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from tests.sandbox.running import SandboxHandle
 
 
-@pytest.fixture(autouse=True)
-def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits between tries: how long is tested elsewhere."""
-    monkeypatch.setattr("twg.cli.calling.rest_after", lambda _failures: 0.0)
+pytestmark = pytest.mark.usefixtures("no_rest")
 
 
 @pytest.fixture
