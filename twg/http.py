@@ -10,6 +10,7 @@ import base64
 import contextlib
 import json
 import math
+import re
 import socket
 import ssl
 import time
@@ -38,6 +39,7 @@ MAX_BODY: Final = 1024 * 1024
 MAX_JSON_DEPTH: Final = 64
 _NESTING: Final = frozenset({dict, list})
 _HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
+_NOT_IN_A_URL: Final = re.compile(r"[\x00-\x20\\]")
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -210,7 +212,7 @@ def origin(url: str) -> str:
         raise ConfigError(f"{url!r} is not an absolute http(s) URL")
     if parts.username is not None or parts.password is not None:
         raise ConfigError("a URL with a user name or password in it is not used")
-    if any(ord(character) <= ord(" ") or character == "\\" for character in url):
+    if _NOT_IN_A_URL.search(url):
         raise ConfigError("the URL holds a space, a backslash or a control character")
     if not parts.hostname.isascii():
         raise ConfigError(f"the host of {url!r} is not plain ASCII")

@@ -37,6 +37,12 @@ def console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Console
     logs.reset()
 
 
+@pytest.fixture
+def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `twg api` not wait between tries: how long it would is tested by itself."""
+    monkeypatch.setattr("twg.cli.calling.rest_after", lambda _failures: 0.0)
+
+
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxHandle]:
     """A sandbox that plays the person; one for all tests, which compare what it counts."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.oauth.servers import Server
     from tests.sandbox.running import SandboxHandle
 
+pytestmark = pytest.mark.usefixtures("no_rest")
+
 TOKEN_ANSWER = {
     "access_token": "access-renewed-0123456789",
     "refresh_token": "refresh-renewed-0123456789",

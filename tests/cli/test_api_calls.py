@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from tests.sandbox.running import SandboxHandle
 
 
-@pytest.fixture(autouse=True)
-def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits between tries: how long is tested elsewhere."""
-    monkeypatch.setattr("twg.cli.calling.rest_after", lambda _failures: 0.0)
+pytestmark = pytest.mark.usefixtures("no_rest")
 
 
 @pytest.fixture
@@ -145,7 +142,9 @@ def test_words_that_make_no_call_are_refused_before_anything_is_sent(
 # Secrets
 
 
-@pytest.mark.parametrize("name", ["auth.conf", "link", "twin", "state/refused.json"])
+@pytest.mark.parametrize(
+    "name", ["auth.conf", "link", "twin", "state/refused.json", "copy", "other/admin.conf"]
+)
 @pytest.mark.parametrize("words", [["--input", "{}"], ["-F", "a=@{}"]], ids=["input", "field"])
 def test_no_file_of_twgs_own_is_sent(
     console: Console, there: Server, tmp_path: Path, name: str, words: list[str]
@@ -156,12 +155,16 @@ def test_no_file_of_twgs_own_is_sent(
     if name == "twin":
         (tmp_path / "twin").hardlink_to(conf)
     (console.state / "refused.json").write_text("{}")
+    (tmp_path / "copy").write_bytes(b"\n" + conf.read_bytes())
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "admin.conf").write_text("anything")
     file = conf if name == "auth.conf" else tmp_path / name
 
     given = [word.format(file) for word in words]
     ended = console.twg("api", "atlassian", "/x", *given, "-o", "json", status=64)
 
     assert ended.error["code"] == "SECRET_REFUSED"
+    assert "one of twg's own" in ended.error["message"]
     assert there.received == []
 
 
@@ -294,7 +297,7 @@ def test_the_services_own_words_are_told(console: Console, there: Server, name: 
 
     error = console.twg("api", "atlassian", "/x", "-o", "json", status=4).error
 
-    assert error["message"].endswith(f"answered HTTP 404: it says: {words}")
+    assert error["message"].endswith(f"answered HTTP 404: {words}")
 
 
 def test_the_services_words_are_scrubbed_before_they_are_cut(

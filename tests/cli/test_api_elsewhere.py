@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tests.oauth.servers import Server
 
 
+pytestmark = pytest.mark.usefixtures("no_rest")
+
+
 @pytest.fixture
 def foreign() -> Iterator[Server]:
     """Another host, which listens and answers all that comes."""
@@ -26,11 +29,6 @@ def foreign() -> Iterator[Server]:
         portal.wrap_async_context_manager(serving()) as running,
     ):
         yield running
-
-
-@pytest.fixture(autouse=True)
-def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("twg.cli.calling.rest_after", lambda _failures: 0.0)
 
 
 PATHS = {

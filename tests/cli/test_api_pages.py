@@ -26,14 +26,11 @@ if TYPE_CHECKING:
     from tests.oauth.servers import Server
     from tests.sandbox.running import SandboxHandle
 
+pytestmark = pytest.mark.usefixtures("no_rest")
+
 MEGABYTE = 1024 * 1024
 JQL = "/rest/api/3/search/jql"
 LOG = "jql=project = TIDE"
-
-
-@pytest.fixture(autouse=True)
-def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("twg.cli.calling.rest_after", lambda _failures: 0.0)
 
 
 def token(start: int) -> str:
@@ -195,6 +192,27 @@ def test_each_page_asks_with_the_token_of_its_time(console: Console, server: Ser
 
     assert console.twg("api", "atlassian", "/x", "--paginate", "--jsonl").out == "1\n2\n3\n"
     assert server.received[-1].headers["authorization"] == "Bearer renewed-0123456789"
+
+
+def test_nobody_is_asked_to_sign_in_again_for_what_is_half_shown(
+    console: Console, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would begin anew, and show the first pages twice; before that, a person is asked."""
+    asked: list[object] = []
+
+    async def ask(_wiring: object, ended: object) -> None:
+        asked.append(ended)
+
+    monkeypatch.setattr("twg.cli.api.signed_in_again", ask)
+    console.sign_in_at(server.url)
+    server.on("/oauth/token", document({"error": "invalid_grant"}, 400))
+    pages(server, status(401))
+
+    console.twg("api", "atlassian", "/x", "--paginate", "--jsonl", status=77)
+    assert asked == []
+    server.on("/x", status(401))
+    console.twg("api", "atlassian", "/x", "--paginate", "--jsonl", status=77)
+    assert len(asked) == 1
 
 
 async def test_a_person_sees_how_far_it_is(

@@ -287,7 +287,7 @@ def test_each_example_works_for_an_agent(console: Console, sandbox: SandboxHandl
 
     answers = [console.twg(*shlex.split(line)[1:], TWG_AGENT="1").data for line in lines]
 
-    assert len(answers) == 5
+    assert len(answers) == 6
     assert all(answers)
 
 

@@ -107,26 +107,32 @@ class Options:
     ],
 )
 async def api(wiring: Wiring, **words: Any) -> None:
-    r"""Call PATH at SERVICE: jira, confluence, atlassian, graphql, bitbucket or admin.
+    """Call PATH at SERVICE: jira, confluence, atlassian, graphql, bitbucket or admin.
 
     Base address, site and credential follow from the sign-in; for admin, from the organization
-    that `twg admin auth switch` chose. For graphql, the path follows, too. For example:
+    that `twg admin auth switch` chose. For graphql the path follows, too. Fields are nested by
+    a[b]=V and make lists by a[]=V. For example:
 
-    \b
-      twg api jira /rest/api/3/myself
-      twg api jira /rest/api/3/search/jql -X GET -f jql='project=ORC' --paginate
-      twg api graphql -f query='query { me { user { name } } }'
+    twg api jira /rest/api/3/myself
 
-    Fields are nested by `a[b]=v` and make lists by `a[]=v`.
+    twg api jira /rest/api/3/search/jql -X GET -f jql='project=ORC' --paginate
+
+    twg api graphql -f query='query { me { user { name } } }'
     """
+    from twg.cli.api_call import call_of  # noqa: PLC0415 - httpx only where it is used
+    from twg.cli.api_input import Brought  # noqa: PLC0415 - likewise
+
     options = Options(**words)
     _check(options, wiring.output.mode)
+    brought = Brought(wiring.settings)
+    call = await call_of(options, brought)
     try:
-        await _run(wiring, options)
+        await _run(wiring, options, call, brought.parts)
     except (AuthExpired, AuthRevoked) as ended:
-        if not await signed_in_again(wiring, ended):
+        # What is half shown is not shown once more.
+        if wiring.output.has_answered or not await signed_in_again(wiring, ended):
             raise
-        await _run(wiring, options)
+        await _run(wiring, options, call, brought.parts)
 
 
 def _check(options: Options, mode: str) -> None:
@@ -165,16 +171,14 @@ _APART: Final = (
 )
 
 
-async def _run(wiring: Wiring, options: Options) -> None:
-    from twg.cli.api_call import call_of  # noqa: PLC0415 - httpx only where it is used
-    from twg.cli.api_input import Brought  # noqa: PLC0415 - likewise
-    from twg.cli.calling import line_to  # noqa: PLC0415 - likewise
+async def _run(
+    wiring: Wiring, options: Options, call: Call, brought: list[tuple[str, bytes]]
+) -> None:
+    from twg.cli.calling import line_to  # noqa: PLC0415 - httpx only where it is used
 
-    brought = Brought(wiring.settings)
-    call = await call_of(options, brought)
     manner = _manner(options)
     async with line_to(wiring, call.service, options.site) as line:
-        call = line.settled(call, brought.parts)
+        call = line.settled(call, brought)
         async with _file(wiring, options) as file:
             if _is_passed_on(wiring, options, call, file):
                 told = await _pass_on(wiring, line, call, manner, file)

@@ -36,7 +36,7 @@ def error_of(
     if said is not None:
         clean = scrubber.text(said)
         cut = clean if len(clean) <= _LONGEST else f"{clean[:_LONGEST]}…"
-        why = f"{why}; it says: {cut}" if why else f"it says: {cut}"
+        why = f"{why}; it says: {cut}" if why else cut
     return HttpError(
         answer.status,
         urlsplit(answer.url).netloc,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from dataclasses import dataclass, field
@@ -22,7 +23,9 @@ LARGEST: Final = 32 * 1024 * 1024
 
 _CHUNK: Final = 1 << 20
 _STDIN: Final = "-"
-_KEPT: Final = "what twg keeps"
+_OWN_NAMES: Final = frozenset({"auth.conf", "admin.conf"})
+_BEGINS_SEALED: Final = re.compile(rb'\s*\{\s*"format"\s*:\s*[0-9]+\s*,\s*"header"\s*:')
+_SEALED: Final = re.compile(rb'"sealed"\s*:\s*"')
 
 
 @dataclass(slots=True)
@@ -51,6 +54,8 @@ class Brought:
             raise UsageError("standard input is wanted twice, and can be read once")
         # Whoever waits at a pipe that nobody writes to can still end the command.
         content = await to_thread.run_sync(self._read, name, abandon_on_cancel=True)
+        if _BEGINS_SEALED.match(content) and _SEALED.search(content):
+            raise _own_file()  # or a copy of one
         self.parts.append((what, content))
         return content
 
@@ -76,26 +81,31 @@ class Brought:
         except (OSError, ValueError) as error:
             raise UsageError(f"a file cannot be read: {_words(error)}") from None
         try:
-            self._refuse_own(os.fstat(descriptor))
+            self._refuse_own(name, os.fstat(descriptor))
             return _bounded(descriptor)
         finally:
             os.close(descriptor)
 
-    def _refuse_own(self, status: os.stat_result) -> None:
+    def _refuse_own(self, name: str, status: os.stat_result) -> None:
         """Refuse a file of twg's own, whatever other name it was asked for by.
 
         Sealed as it is, it is nobody else's; and the sealing key may stand beside it.
         """
         if stat.S_ISDIR(status.st_mode):
             raise UsageError("a file cannot be read: it is a directory")
-        if any(os.path.samestat(status, own) for own in self._own()):
-            raise SecretRefused("request", "a file", _KEPT)
+        named = {Path(name).name, Path(name).resolve().name}
+        if named & _OWN_NAMES or any(os.path.samestat(status, own) for own in self._own()):
+            raise _own_file()
 
     def _own(self) -> list[os.stat_result]:
         found = []
         for directory in {self.settings.config_dir, self.settings.state_dir}:
             found += [status for each in _below(directory) if (status := _status(each))]
         return found
+
+
+def _own_file() -> SecretRefused:
+    return SecretRefused("request", "a file (one of twg's own)")
 
 
 def _below(directory: Path) -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 _IN_MEMORY: Final = 4 * 1024 * 1024
 _PART: Final = 256 * 1024
-_KEYS: Final = re.compile(r'"((?:[^"\\]|\\.)*)": ')
 
 
 class Expression:
@@ -280,7 +278,8 @@ def _clean(value: Any, scrubber: Scrubber) -> str:
     shows a secret, or a name that would hide what stands under it.
     """
     text = json.dumps(value)
-    if not any(map(_hides, set(_KEYS.findall(text)))) and scrubber.text(text) == text:
+    names = {part.rpartition('"')[2] for part in text.split('": ')}
+    if not any(map(_hides, names)) and scrubber.text(text) == text:
         return text
     return scrubber.text(json.dumps(scrubber.data(value)))
 

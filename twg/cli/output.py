@@ -62,7 +62,7 @@ class Answer:
     """What a run has answered a program so far.
 
     Attributes:
-        is_out: Its one document has been printed, or was tried to be.
+        is_out: Its one document has been printed, or was tried to be; or a stream has begun.
     """
 
     is_out: bool = False
@@ -119,6 +119,11 @@ class Output:
         )
         plain.result(data, lines)
 
+    @property
+    def has_answered(self) -> bool:
+        """Whether a result is printed, or the beginning of one."""
+        return self._answer.is_out
+
     def complete(self) -> None:
         """Answer a program that nothing else has been told."""
         if self.mode == "json" and not self._answer.is_out:
@@ -139,7 +144,7 @@ class Output:
         """Return what prints a service's own bytes as they come, as `raw` prints a text."""
         from twg.cli.streamed import Streamed  # noqa: PLC0415 - only for `twg api`
 
-        return Streamed(self._stdout, self._scrubber)
+        return Streamed(self._stdout, self._scrubber, self._answer)
 
     def listed(self, parts: Iterable[str]) -> None:
         """Print one document whose data is a list, written and scrubbed already, part by part."""

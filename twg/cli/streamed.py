@@ -7,7 +7,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Any, TextIO
 
 from guard.stream import Redactor
-from twg.cli.output import give_up
+from twg.cli.output import Answer, give_up
 from twg.errors import OutputUnwritable
 
 if TYPE_CHECKING:
@@ -22,11 +22,15 @@ class Streamed:
     Args:
         stdout: Where it goes.
         scrubber: Knows the secrets; None where there can be none.
+        answer: Hears that something has been printed.
     """
 
-    def __init__(self, stdout: TextIO, scrubber: Scrubber | None) -> None:
+    def __init__(
+        self, stdout: TextIO, scrubber: Scrubber | None, answer: Answer | None = None
+    ) -> None:
         stdout.flush()  # what was printed before comes before
         self._stdout = stdout
+        self._answer = answer or Answer()
         self._redactor = None if scrubber is None else Redactor(scrubber)
         self._terminal = stdout.isatty()
         self._bytes: Any = None if self._terminal else getattr(stdout, "buffer", None)
@@ -43,6 +47,7 @@ class Streamed:
         """
         if not data:
             return
+        self._answer.is_out = True
         self._last = data[-1:]
         if self._redactor is not None:
             data = self._redactor.feed(data)
