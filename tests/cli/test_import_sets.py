@@ -22,6 +22,7 @@ COMMANDS = {
     "--help -o json": PARSER,
     "commands -o json": PARSER,
     "completion bash": PARSER,
+    "changelog": PARSER,
     "auth status": PARSER,
     "auth list": PARSER,
     "provider list": PARSER,

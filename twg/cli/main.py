@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "uninstall": ("twg.cli.uninstall:uninstall", "Remove all that twg has made here."),
     "completion": ("twg.cli.completion:completion", "Print what makes a shell complete twg."),
     "commands": ("twg.cli.commands:commands", "List every command, for programs in full."),
+    "changelog": ("twg.cli.changelog:changelog", "Show what changed."),
     "demo": ("twg.cli.demo:demo", "Watch the whole story on the sandbox, in a minute."),
 }
 
