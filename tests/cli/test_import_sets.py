@@ -23,6 +23,7 @@ COMMANDS = {
     "commands -o json": PARSER,
     "completion bash": PARSER,
     "changelog": PARSER,
+    "feedback --help": PARSER,
     "auth status": PARSER,
     "auth list": PARSER,
     "provider list": PARSER,
