@@ -31,6 +31,7 @@ STREAMS = {"twg guard filter"}
 
 TOO_MUCH = {
     "twg demo": ["--bogus"],
+    "twg mcp": ["--bogus"],
     "twg sandbox start": ["--fault", "help"],
     "twg guard scan": ["changelog"],
 }
