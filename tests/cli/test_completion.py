@@ -61,6 +61,8 @@ def person(console: Console) -> Console:
         ("twg auth list --profile=wo", ["work"]),
         ("twg auth site ", [HOST, "two.example.net"]),
         ("twg api jira /x --site two", ["two.example.net"]),
+        ("twg policy grant write --site two", ["two.example.net"]),
+        ("twg api ", ["admin", "atlassian", "bitbucket", "confluence", "graphql", "jira"]),
         ("twg --profile nobody auth site ", []),
         ("twg login --provider ", []),
         ("twg bogus --x", []),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import asyncclick as click
 import pytest
 
+from tests.oauth.servers import document
 from tests.vault.samples import ACCESS
 from twg.cli import main, manual
 from twg.cli.wiring import Wiring
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.cli.console import Console, Ended
+    from tests.oauth.servers import Server
 
 COMMANDS = dict(manual.commands_below(main.root(), "twg"))
 """All commands there are, so that a new one is walked, too."""
@@ -29,6 +31,7 @@ STREAMS = {"twg guard filter"}
 
 TOO_MUCH = {
     "twg demo": ["--bogus"],
+    "twg mcp": ["--bogus"],
     "twg sandbox start": ["--fault", "help"],
     "twg guard scan": ["changelog"],
 }
@@ -293,3 +296,26 @@ def test_a_signal_after_the_document_is_told_beside_it(console: Console) -> None
     assert json.loads(shown)["data"]["running"] is True
     assert process.returncode == 130
     assert told.startswith("twg: interrupted")
+
+
+@pytest.mark.parametrize("more", [[], ["-o", "json"], ["--paginate", "-o", "json"]])
+def test_a_services_answer_that_cannot_be_written_is_a_failure(
+    console: Console, server: Server, more: list[str]
+) -> None:
+    console.sign_in_at(server.url)
+    server.on("/me", document({"a": "b" * 100_000}))
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = run(console, "api", "atlassian", "/me", *more, stdout=full)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("twg: standard output cannot be written to: No space left")
+    assert "uncaught" not in done.stderr
+
+
+def test_pages_are_one_document(console: Console, server: Server) -> None:
+    console.sign_in_at(server.url)
+    server.on("/me", document({"a": "b"}))
+
+    ended = console.twg("api", "atlassian", "/me", "--paginate", "-o", "json")
+
+    assert ended.document["ok"] is True

@@ -22,6 +22,8 @@ COMMANDS = {
     "--help -o json": PARSER,
     "commands -o json": PARSER,
     "completion bash": PARSER,
+    "changelog": PARSER,
+    "feedback --help": PARSER,
     "auth status": PARSER,
     "auth list": PARSER,
     "provider list": PARSER,

@@ -53,13 +53,16 @@ main()
 def tree(console: Console, *, all_of_it: bool = True) -> dict[str, Any]:
     """Return what stands in twg's directories: files with contents and age, links, directories.
 
+    The note of the last failure is left out: whatever fails leaves one.
+
     Args:
         console: Whose.
         all_of_it: With locks and the audit record, too.
     """
     found: dict[str, Any] = {}
     for path in (*console.config.rglob("*"), *console.state.rglob("*")):
-        if all_of_it or not ("audit" in path.name or "locks" in str(path)):
+        kept = path.name != "last-error.json"
+        if kept and (all_of_it or not ("audit" in path.name or "locks" in str(path))):
             known = path.lstat()
             content = path.read_bytes() if path.is_file() else b""
             found[str(path.relative_to(console.root))] = (known.st_mode, known.st_mtime_ns, content)

@@ -74,7 +74,7 @@ class Options:
 @command(
     "api",
     params=[
-        click.Argument(["service"], metavar="SERVICE"),
+        click.Argument(["service"], metavar="SERVICE", shell_complete=stored("service")),
         click.Argument(["path"], metavar="[PATH]", required=False),
         click.Option(["-X", "--method"], metavar="METHOD", help="GET, or POST with fields."),
         click.Option(

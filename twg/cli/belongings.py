@@ -21,7 +21,7 @@ _SEALED: Final = r"(?:auth|admin|policy)"
 _CONFIG: Final = r"(?:(?:auth|admin)\.conf|policy\.json)(?:\.corrupt-\d{8}T\d{6}\.\d{6}Z)?"
 _STATE: Final = (
     rf"{_SEALED}-[0-9a-f]{{16}}\.(?:key|mark)|{_SEALED}\.moving"
-    r"|upkeep\.json|asked\.json|refused\.json(?:\.lock)?"
+    r"|upkeep\.json|asked\.json|last-error\.json|refused\.json(?:\.lock)?"
 )
 _RECORD: Final = (
     r"audit\.(?:jsonl(?:\.gz)?(?:\.lock)?|head|start|key(?:\.lock)?)"

@@ -190,10 +190,10 @@ def global_options() -> list[click.Option]:
 def stored(
     kind: str,
 ) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]] | list[str]]:
-    """Return what completes a parameter by the names that are stored here.
+    """Return what completes a parameter by the names that are stored here, or known.
 
     Args:
-        kind: Of what: ``profile``, ``provider``, ``site`` or ``org``.
+        kind: Of what: ``profile``, ``provider``, ``site``, ``org`` or ``service``.
     """
 
     def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:

@@ -73,7 +73,11 @@ class Completing(Wiring):
             return  # commands and options are completed all the same
 
     def names(self, kind: str) -> Collection[str]:
-        """Return the names of a kind: ``profile``, ``provider``, ``site`` or ``org``."""
+        """Return the names of a kind; see `twg.cli.command.stored`."""
+        if kind == "service":
+            from twg.policy import SERVICES  # noqa: PLC0415 - only for this
+
+            return SERVICES
         if kind == "org":
             return self.admin.profiles if self.admin else ()
         if self.header is None:

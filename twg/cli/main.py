@@ -41,8 +41,10 @@ COMMANDS: Final = {
     "provider": ("twg.cli.provider:provider", "Add and remove OAuth servers to sign in at."),
     "sandbox": ("twg.cli.sandbox:sandbox", "Run a local Atlassian to try things on."),
     "uninstall": ("twg.cli.uninstall:uninstall", "Remove all that twg has made here."),
+    "feedback": ("twg.cli.feedback:feedback", "Show a report to paste or send."),
     "completion": ("twg.cli.completion:completion", "Print what makes a shell complete twg."),
     "commands": ("twg.cli.commands:commands", "List every command, for programs in full."),
+    "changelog": ("twg.cli.changelog:changelog", "Show what changed."),
     "demo": ("twg.cli.demo:demo", "Watch the whole story on the sandbox, in a minute."),
 }
 
@@ -286,6 +288,7 @@ def _refuse(wiring: Wiring, error: SecretRefused) -> int:
 def _fail(wiring: Wiring, error: BaseException) -> int:
     failure = failure_of(error)
     wiring.settle_output()
+    _keep(wiring, failure)
     with _while_somebody_reads():
         if wiring.options.verbose:
             _show_traceback(wiring, error)
@@ -294,6 +297,12 @@ def _fail(wiring: Wiring, error: BaseException) -> int:
     if isinstance(error, SecretRefused):
         _report_refusal(wiring, error, failure)
     return failure.exit_status
+
+
+def _keep(wiring: Wiring, failure: Failure) -> None:
+    from twg.cli import last_error  # noqa: PLC0415 - only where something failed
+
+    last_error.keep(wiring, failure)
 
 
 def _report_refusal(wiring: Wiring, error: SecretRefused, failure: Failure) -> None:

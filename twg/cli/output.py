@@ -13,14 +13,14 @@ from __future__ import annotations
 import json
 import os
 import unicodedata
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 from twg.errors import OutputUnwritable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from io import TextIOBase
 
     from guard.scrub import Scrubber
@@ -55,6 +55,23 @@ def give_up(stream: TextIO | TextIOBase) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+@contextmanager
+def writing(stream: TextIO) -> Iterator[None]:
+    """Say it as a failure of ours where `stream`, standard output, does not take what is written.
+
+    Raises:
+        OutputUnwritable: Its disk is full, for example.
+        BrokenPipeError: Nobody reads it any more.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        give_up(stream)
+        raise OutputUnwritable(error) from error
 
 
 @dataclass(slots=True)
@@ -221,20 +238,9 @@ class Output:
             self._tell(text + "\n")
 
     def _put(self, text: str) -> None:
-        """Write to standard output.
-
-        Raises:
-            OutputUnwritable: It takes nothing: a full disk, for example.
-            BrokenPipeError: Nobody reads it any more.
-        """
-        try:
+        with writing(self._stdout):
             self._stdout.write(text)
             self._stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            give_up(self._stdout)
-            raise OutputUnwritable(error) from error
 
     def _tell(self, text: str) -> None:
         try:

@@ -11,7 +11,7 @@ import asyncclick as click
 from anyio import to_thread
 
 from guard.errors import GuardError
-from twg.cli.command import Group, command
+from twg.cli.command import Group, command, stored
 from twg.cli.moments import duration, stamp
 from twg.errors import ConfigError, StoreCorrupt, TwgError, UsageError
 
@@ -80,7 +80,9 @@ async def show(wiring: Wiring) -> None:
             help="How long, such as 30m, 1h or 2d.",
         ),
         click.Option(["--service"], type=click.Choice(_SERVICES), help="Only at this service."),
-        click.Option(["--site"], metavar="HOST", help="Only on this site."),
+        click.Option(
+            ["--site"], metavar="HOST", shell_complete=stored("site"), help="Only on this site."
+        ),
         click.Option(
             ["--project"], metavar="KEY", help="Only in this Jira project or Confluence space."
         ),

@@ -35,12 +35,9 @@ def result(command: str) -> dict[str, Any]:
     """Return the schema of a command's ``data``, whole: it refers to nothing outside.
 
     Args:
-        command: The words that call it.
-
-    Raises:
-        KeyError: It is not described.
+        command: The words that call it; of one that is not described, it may be anything.
     """
-    schema = _whole(_read(_stem(command)))
+    schema = _whole(_described(command))
     del schema[_CODES]
     return schema
 
@@ -50,11 +47,8 @@ def codes(command: str) -> tuple[str, ...]:
 
     Args:
         command: The words that call it.
-
-    Raises:
-        KeyError: It is not described.
     """
-    return tuple(_read(_stem(command))[_CODES])
+    return tuple(_described(command)[_CODES])
 
 
 def partial(command: str) -> dict[str, Any]:
@@ -82,10 +76,10 @@ def manual() -> dict[str, Any]:
     return _whole({"$schema": DIALECT, "$ref": f"{_REFERENCE}manual"})
 
 
-def _stem(command: str) -> str:
+def _described(command: str) -> dict[str, Any]:
     if command not in names():
-        raise KeyError(command)
-    return command.removeprefix("twg ").replace(" ", ".")
+        return {"$schema": DIALECT, "title": command, _CODES: []}
+    return _read(command.removeprefix("twg ").replace(" ", "."))
 
 
 @functools.cache
