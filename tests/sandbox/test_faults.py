@@ -487,7 +487,7 @@ async def test_fault(name: str, tmp_path: Path) -> None:
 
 async def test_faults_come_and_go_while_it_runs(tmp_path: Path) -> None:
     async with (
-        running_sandbox(tmp_path, auto_approve=True, faults=["resource-401"]) as running,
+        threaded_sandbox(tmp_path, auto_approve=True, faults=("resource-401",)) as running,
         Visitor(running.url) as visitor,
     ):
         scene = Scene(visitor, "several")
