@@ -95,10 +95,8 @@ class SecretRefused(GuardError):
                 "If it is no secret, say it in other words; nothing lets it through as it is."
             )
         return (
-            "Treat that secret as exposed and revoke it where it was made: arguments stand in the "
-            "shell's history and in the process list. Then run the command without it; "
-            "it is asked for in a hidden prompt. "
-            "If it was no secret, say it in other words: no option lets it through, not even `--`."
+            "Now revoke it where it was made. Then run the command without it: a hidden prompt "
+            "asks. If it is none, say it in other words; not even `--` lets it pass."
         )
 
 
@@ -131,7 +129,7 @@ class SecretRejected(GuardError):
             )
         if self.seen:
             return f"Run the command again and give the {self.wanted}."
-        return "Copy it again from where it was made and paste it at the prompt."
+        return f"Run the command again and paste the {self.wanted} from where it was made."
 
 
 class TerminalRequired(GuardError):
@@ -237,7 +235,10 @@ class FileUnwritable(GuardError):
     @property
     def remedy(self) -> str:  # type: ignore[override]  # a property of this type's facts
         """What to do now."""
-        return f"Make {self.path.parent} writable (and not full), then run the command again."
+        return (
+            f"Make {self.path.parent} writable (and not full) and run the command again; or run it "
+            "outside of what forbids it, such as an agent's sandbox."
+        )
 
 
 class AuditBusy(GuardError):

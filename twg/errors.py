@@ -122,7 +122,7 @@ class ConfigError(TwgError):
     """A setting is wrong or was tampered with."""
 
     code = Code.CONFIG
-    default_remediation = "Correct the setting and run the command again."
+    default_remediation = "Correct the setting, then run the command again."
 
 
 class AuthError(TwgError):
@@ -230,7 +230,7 @@ class ProtocolError(TwgError):
     code = Code.PROTOCOL
     default_remediation = (
         "Do not go on with this provider until its operator has explained it. "
-        "`twg provider show` lists what twg knows of it."
+        "`twg provider show NAME` lists what twg knows of it."
     )
 
 
@@ -254,7 +254,10 @@ class GrantRefused(TwgError):
         words = f"{error}: {description}" if error and description else error or description
         super().__init__(f"{host} refused the request ({words or f'HTTP {status}, no reason'})")
 
-    default_remediation = "Check the provider's settings with `twg provider show`."
+    default_remediation = (
+        "If its client ID or secret has changed, run `twg provider add` anew, then "
+        "`twg login --force`. `twg provider show NAME` tells what is set."
+    )
 
 
 class NetworkError(TwgError):
@@ -269,14 +272,17 @@ class NetworkError(TwgError):
     """
 
     code = Code.NETWORK
-    default_remediation = "Check the network and try again; nothing was lost."
+    default_remediation = "Check the network, then run the command again; nothing was lost."
 
     def __init__(
         self, host: str, why: str, remediation: str | None = None, *, sent: bool = True
     ) -> None:
         self.host = host
         self.sent = sent
-        super().__init__(f"{host} cannot be reached: {why}", remediation)
+        super().__init__(self._wording(why), remediation)
+
+    def _wording(self, why: str) -> str:
+        return f"{self.host} cannot be reached: {why}"
 
 
 class Unavailable(NetworkError):
@@ -295,6 +301,11 @@ class Unavailable(NetworkError):
         self.status = status
         self.retry_after = retry_after
         super().__init__(host, why)
+
+    def _wording(self, why: str) -> str:
+        return f"{self.host} cannot serve this now: {why}"
+
+    default_remediation = "Wait a little, then run the command again; nothing was lost."
 
 
 class HttpError(TwgError):
@@ -385,7 +396,9 @@ class Busy(TwgError):
         who = f"process {holder}" if holder else "another process"
         super().__init__(
             f"{who} has held {what} for more than {seconds:.0f} seconds",
-            f"Wait for it, or look what it does (`ps -p {holder}`)." if holder else "Try again.",
+            f"Wait for it, or look what it does (`ps -p {holder}`); then run the command again."
+            if holder
+            else "Run the command again.",
         )
 
 
@@ -424,7 +437,7 @@ class PolicyDenied(TwgError):
 
     code = Code.POLICY_DENIED
     human_required = True
-    default_remediation = "Ask your person to do it themselves in their own terminal."
+    default_remediation = "Ask your person to run the command in their own terminal."
 
     def __init__(self, why: str, command: str | None = None) -> None:
         self.command = command

@@ -6,6 +6,7 @@ No secret is ever read here; `config.toml` holds none, and one that does is refu
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -183,8 +184,11 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
     try:
         table = tomllib.loads(data.decode())
-    except (ValueError, RecursionError):
-        raise ConfigError(f"{path} is not valid TOML", f"Correct {path}.") from None
+    except (ValueError, RecursionError) as error:
+        # Where, but not what: the rest of its words may quote the file.
+        place = re.search(r" \(at line \d+, column \d+\)", str(error))
+        where = place[0] if place else ""
+        raise ConfigError(f"{path} is not valid TOML{where}") from None
     _refuse_secrets(path, table)
     _refuse_unknown(path, table)
     return table
@@ -194,12 +198,12 @@ def _refuse_unknown(path: Path, table: dict[str, Any]) -> None:
     for section, values in table.items():
         if section not in _KNOWN or not isinstance(values, dict):
             known = ", ".join(f"[{name}]" for name in sorted(_KNOWN))
-            raise ConfigError(f"{path} has an unknown section {section!r}", f"Known are {known}.")
+            raise ConfigError(f"{path} has an unknown section {section!r} (known: {known})")
         for name in values:
             if name not in _KNOWN[section]:
                 known = ", ".join(sorted(_KNOWN[section]))
                 raise ConfigError(
-                    f"{path} has an unknown setting {name!r} in [{section}]", f"Known are {known}."
+                    f"{path} has an unknown setting {name!r} in [{section}] (known: {known})"
                 )
 
 
@@ -223,7 +227,8 @@ def _refuse_secrets(path: Path, value: Any, name: str = "") -> None:
 def _secret_in(path: Path, name: str, looks_like: str) -> ConfigError:
     return ConfigError(
         f"{path} holds a secret in {name} (it looks like {looks_like}); it was not used",
-        "Remove it from the file and revoke it; twg asks for secrets in a hidden prompt.",
+        "Take it out of the file and revoke it, then run the command again; where twg needs a "
+        "secret, it asks for it.",
     )
 
 

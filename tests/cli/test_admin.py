@@ -10,6 +10,7 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from tests.cli.admin_parts import DAY, EMAIL, KEY, keep, kept, made_key
@@ -17,8 +18,10 @@ from tests.cli.test_api import ELSEWHERE
 from tests.oauth.servers import document, status
 from tests.rigs.parts import missing, program
 from tests.rigs.terminal import Terminal
+from tests.roads.test_bitbucket import made as bitbucket_token
 from tests.sandbox.running import threaded_sandbox
-from twg.sandbox.people import ORG_ID, ORG_NAME, OTHER_ORG_ID
+from tests.vault.samples import Ear, custody_of
+from twg.sandbox.people import CLIENT_ID, ORG_ID, ORG_NAME, OTHER_ORG_ID
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -198,7 +201,7 @@ async def test_a_file_that_does_not_open_is_put_aside_for_a_new_key(
 @pytest.mark.parametrize(
     ("fault", "code", "words"),
     [
-        ("error-503", 69, "cannot be reached: it answered HTTP 503"),
+        ("error-503", 69, "cannot serve this now: it answered HTTP 503"),
         ("reset", 69, "cannot be reached"),
         ("html-200", 76, "does not tell of the organization that was asked for"),
     ],
@@ -516,6 +519,37 @@ def test_no_system_call_of_an_admin_command_names_a_personal_file(
     assert touched(console, "auth", "switch", "default") == {"auth"}
     assert touched(console, "logout", "--local-only") == {"auth"}
     assert touched(console, "admin", "auth", "logout", "--org", ORG_ID) == {"admin"}
+
+
+PERSONAL = """\
+twg login --device --no-bitbucket
+twg auth status
+twg auth list
+twg auth site
+twg auth refresh --force
+twg api jira /rest/api/3/myself
+twg api bitbucket /2.0/user
+git ls-remote twg::{url}/git/harbor-works/tide-model
+twg logout
+"""
+
+
+def test_no_system_call_of_a_personal_command_names_an_admin_file(
+    console: Console, sandbox: SandboxHandle
+) -> None:
+    """From signing in to signing out, git's helper among them; there is a file that could be."""
+    keep(console, sandbox.url)
+    words = ["provider", "add", "box", "--issuer", sandbox.url, "--client-id", CLIENT_ID]
+    console.twg(*words, "--scope", "read:jira-work", "--scope", "offline_access")
+    token = anyio.run(bitbucket_token, sandbox, "read:user:bitbucket", "read:repository:bitbucket")
+    kept_token = custody_of(Ear()).take(token, "bitbucket-token")
+    console.keep_bitbucket(sandbox.url, email=EMAIL, token=kept_token)
+    record = console.root / "calls"
+    script = PERSONAL.format(url=sandbox.url)
+
+    console.apart(under=[*strace(record), "sh", "-ec", script], GIT_CONFIG_NOSYSTEM="1")
+
+    assert families(record) == {"auth"}
 
 
 async def test_nor_does_one_of_entering_a_key(console: Console, own: SandboxHandle) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 import pytest
 
-from twg.sandbox.people import CLIENT_ID, HARBOR
+from tests.cli.admin_parts import keep
+from twg.sandbox.people import CLIENT_ID, HARBOR, ORG_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,3 +161,105 @@ def test_no_sign_in_is_lost_over_what_it_may_not_do(
     assert console.records("token.refreshed") == []
     projects = console.apart("api", "jira", "/rest/api/3/project/search", "-o", "json").data
     assert "HAR" in {one["key"] for one in projects["values"]}
+
+
+@pytest.mark.parametrize("name", ["expired", "revoked"])
+def test_the_doctor_tells_the_same_of_a_sign_in(
+    console: Console, sandbox: SandboxHandle, name: str
+) -> None:
+    case = CASES[name]
+    case.made(console, sandbox)
+
+    checks = console.twg("doctor", "-o", "json", status=3).document["data"]["checks"]
+
+    (found,) = [one for one in checks if one["name"] == "sign-in"]
+    assert case.message in found["detail"]
+    assert case.remedy in found["fix"]
+
+
+def with_a_dead_token(console: Console, sandbox: SandboxHandle) -> None:
+    console.keep_bitbucket(sandbox.url)
+
+
+def with_a_dead_key(console: Console, sandbox: SandboxHandle) -> None:
+    keep(console, sandbox.url)
+
+
+HELD = {
+    "no Bitbucket token": Case(
+        in_order,
+        ("bitbucket", "/2.0/user"),
+        77,
+        "AUTH_REQUIRED",
+        "there is no Bitbucket token",
+        "`twg setup bitbucket`",
+    ),
+    "a dead Bitbucket token": Case(
+        with_a_dead_token,
+        ("bitbucket", "/2.0/user"),
+        77,
+        "AUTH_EXPIRED",
+        "has expired, or was revoked",
+        "`twg setup bitbucket --force`",
+    ),
+    "no key": Case(
+        nobody,
+        ("admin", "/v1/orgs"),
+        77,
+        "AUTH_REQUIRED",
+        "no Admin API key",
+        "`twg admin auth login`",
+    ),
+    "a dead key": Case(
+        with_a_dead_key,
+        ("admin", "/v1/orgs"),
+        77,
+        "AUTH_EXPIRED",
+        "has expired, was revoked",
+        f"`twg admin auth login --org {ORG_ID}`",
+    ),
+}
+"""What is not the sign-in's, and has commands of its own."""
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_what_is_kept_beside_a_sign_in_is_told_apart_too(
+    console: Console, sandbox: SandboxHandle, name: str
+) -> None:
+    case = HELD[name]
+    case.made(console, sandbox)
+
+    error = console.twg("api", *case.call, "-o", "json", status=case.status).error
+
+    assert error["code"] == case.code
+    assert case.message in error["message"]
+    assert case.remedy in error["remediation"]
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (in_order, ["there is no Bitbucket token", "`twg setup bitbucket`"]),
+        (with_a_dead_token, ["does not accept the stored token", "`twg setup bitbucket --force`"]),
+    ],
+    ids=["none", "dead"],
+)
+def test_git_passes_the_same_on(
+    console: Console,
+    sandbox: SandboxHandle,
+    made: Callable[[Console, SandboxHandle], None],
+    words: list[str],
+) -> None:
+    made(console, sandbox)
+
+    done = subprocess.run(
+        ["git", "ls-remote", f"twg::{sandbox.url}/git/harbor-works/tide-model"],
+        env=console.env | {"GIT_CONFIG_NOSYSTEM": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode != 0
+    assert all(each in done.stderr for each in words), done.stderr

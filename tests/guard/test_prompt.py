@@ -293,7 +293,7 @@ async def test_a_third_rejection_ends_it(tmp_path: Path) -> None:
         assert await run.ended(1) == {
             "error": "SecretRejected",
             "message": "that cannot be the secret 0: it is another.",
-            "remedy": "Copy it again from where it was made and paste it at the prompt.",
+            "remedy": "Run the command again and paste the secret 0 from where it was made.",
             "leaks": [],
         }
         assert SECRET not in run.terminal.transcript()
@@ -337,7 +337,7 @@ async def test_a_third_secret_of_another_kind_ends_it(tmp_path: Path) -> None:
         assert await run.ended(1) == {
             "error": "SecretRejected",
             "message": "that cannot be the secret 0: it looks like an Atlassian API token.",
-            "remedy": "Copy it again from where it was made and paste it at the prompt.",
+            "remedy": "Run the command again and paste the secret 0 from where it was made.",
             "leaks": [],
         }
 

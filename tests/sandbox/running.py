@@ -62,6 +62,10 @@ class SandboxHandle:
         answer = await self._post("/sandbox/expire", {"kind": kind})
         return int(answer["expired"])
 
+    async def misbehave(self, *faults: str) -> None:
+        """Let it show these faults from now on, and no others; none at all without any."""
+        await self._post("/sandbox/faults", {"faults": " ".join(faults)})
+
     async def _get(self, path: str) -> dict[str, Any]:
         return await self._ask("GET", path, None)
 

@@ -217,7 +217,12 @@ async def test_it_listens_on_loopback_only(plain: SandboxHandle) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/sandbox/issued"), ("POST", "/sandbox/expire"), ("POST", "/sandbox/stop")],
+    [
+        ("GET", "/sandbox/issued"),
+        ("POST", "/sandbox/expire"),
+        ("POST", "/sandbox/faults"),
+        ("POST", "/sandbox/stop"),
+    ],
 )
 async def test_control_needs_its_secret(plain: SandboxHandle, method: str, path: str) -> None:
     async with httpx.AsyncClient(trust_env=False, base_url=plain.url) as client:

@@ -107,6 +107,20 @@ async def _error_markup(scene: Scene) -> None:
     assert "code" not in parameters
 
 
+@shows("consent-denied")
+async def _consent_denied(scene: Scene) -> None:
+    parameters = await scene.redirect()
+    assert parameters["error"] == "access_denied"
+    assert "code" not in parameters
+
+
+@shows("app-blocked")
+async def _app_blocked(scene: Scene) -> None:
+    answer = await scene.visitor.get(scene.visitor.authorize_path())
+    assert (answer.status_code, "location" in answer.headers) == (403, False)
+    assert "Your site admin must authorize this app" in answer.text
+
+
 async def _calls_ahead(scene: Scene) -> tuple[str, dict[str, str]]:
     """Return request line and headers of what reaches the callback before the browser does."""
     received: list[bytes] = []
@@ -469,6 +483,22 @@ async def test_fault(name: str, tmp_path: Path) -> None:
         Visitor(running.url) as visitor,
     ):
         await CHECKS[name](Scene(visitor, name))
+
+
+async def test_faults_come_and_go_while_it_runs(tmp_path: Path) -> None:
+    async with (
+        threaded_sandbox(tmp_path, auto_approve=True, faults=("resource-401",)) as running,
+        Visitor(running.url) as visitor,
+    ):
+        scene = Scene(visitor, "several")
+        assert (await scene.me()).status_code == 401
+        await running.misbehave("error-503@resource", "no-sites")
+        assert (await scene.me()).status_code == 503
+        with pytest.raises(httpx.HTTPStatusError, match="400"):
+            await running.misbehave("no-such-fault")
+        assert (await scene.me()).status_code == 503, "what is asked for wrongly changes nothing"
+        await running.misbehave()
+        assert (await scene.me()).status_code == 200
 
 
 async def test_faults_can_be_counted_and_moved(tmp_path: Path) -> None:

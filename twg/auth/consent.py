@@ -205,8 +205,8 @@ def _in_time(seconds: float) -> Iterator[None]:
         limit = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"  # noqa: PLR2004 - two minutes
         raise SignInRefused(
             f"nobody answered within {limit}; the sign-in was ended",
-            "Run `twg login` again when you are there; `wait_seconds` in [login] of config.toml "
-            "says how long it waits.",
+            "Run `twg login` again when you are there (`wait_seconds` in config.toml is the "
+            "limit). If the page said that an admin must authorize the app, ask yours first.",
         )
 
 

@@ -286,6 +286,6 @@ def _default_site(sites: Sequence[Site], wanted: str | None) -> str | None:
     if wanted.lower() not in hosts:
         raise ConfigError(
             f"the site {wanted} was not consented to (but: {', '.join(hosts) or 'none'})",
-            "Sign in again and choose that site on the consent page, or leave out --site.",
+            "Run the command again and choose that site on the consent page, or leave out --site.",
         )
     return wanted.lower()

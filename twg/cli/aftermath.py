@@ -96,7 +96,7 @@ class Aftermath:
         if self.not_kept is not None:
             yield f"It will not be known again if it comes back: {self.not_kept}."
         if self.kept:
-            yield "`twg doctor` tells if it comes back; `twg guard scrub-history` removes it then."
+            yield "If it comes back, `twg doctor` tells; `twg guard scrub-history` removes it."
 
     def _of_the_shell(self) -> Iterator[str]:
         if self.forgets_by is not None:

@@ -181,7 +181,7 @@ def _check_same_place(before: CredentialSummary, wanted: Wanted) -> None:
     if asked not in {None, before.provider}:
         raise UsageError(
             f"the profile {wanted.profile!r} is signed in at {before.provider!r}, not {asked!r}",
-            "Use another profile (--profile NAME), or --force to replace that sign-in.",
+            "Run the command again with --profile NAME, or with --force to replace that sign-in.",
         )
 
 

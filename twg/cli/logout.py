@@ -77,8 +77,8 @@ def _bitbucket(wiring: Wiring, tokens: list[BitbucketToken]) -> list[dict[str, s
 def _with_advice(error: TwgError) -> TwgError:
     if isinstance(error, NetworkError):
         error.remediation = (
-            "The sign-in is kept. Try again once the provider can be reached, or remove it here "
-            "alone with --local-only; its tokens then live on at the provider."
+            "The sign-in is kept. Run the command again once the provider can be reached; or "
+            "`twg logout --local-only` removes it here, and its tokens live on at the provider."
         )
     return error
 
@@ -110,7 +110,7 @@ def _remediation(done: list[SignedOut], failed: dict[str, TwgError]) -> str:
     if failed:
         return "Run `twg logout` again for those that are still here."
     issuers = ", ".join(sorted({one.issuer for one in done if one.why_not}))
-    return f"The sign-in is removed here. To end its tokens at once, revoke twg at {issuers}."
+    return f"To end its tokens at once, revoke twg at {issuers}."
 
 
 def still_alive(one: SignedOut) -> str:

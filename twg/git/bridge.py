@@ -155,7 +155,11 @@ class Bridge:
         """Tell what a server's error means, and what it says itself."""
         host = urlsplit(self.repository.origin).hostname
         if answer.status == HTTPStatus.UNAUTHORIZED:
-            return f"{host} does not accept the stored token for {self.repository.path}"
+            return (
+                f"{host} does not accept the stored token for {self.repository.path}: it has "
+                "expired, was revoked, or may not do this. `twg setup bitbucket --force` takes "
+                "another one"
+            )
         if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
             to = self.scrub(answer.headers.get("location", "elsewhere")).partition("?")[0]
             return f"{host} sends on to {to}; a credential does not follow. Use that address"

@@ -177,7 +177,7 @@ def _checked_document(answer: Response, issuer: str, given: dict[str, str]) -> d
         shown = clean_address(known.get("issuer"))
         raise ProtocolError(
             f"the metadata of {issuer} name another issuer: {shown}",
-            "If that is the right server, use exactly that name for --issuer.",
+            "If that is the right server, run the command again with just that name as --issuer.",
         )
     for kind, name in ENDPOINT_OF.items():
         if name in known and name not in given:

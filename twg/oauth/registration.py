@@ -72,7 +72,14 @@ async def register(
             # Servers refuse a grant type that not all may have in various words and with various
             # statuses (section 3.2.2); were it for another reason, they refuse again.
             pass
-    return _registered(await http.request("POST", endpoint, json=wish), custody)
+    try:
+        return _registered(await http.request("POST", endpoint, json=wish), custody)
+    except GrantRefused as error:
+        error.remediation = (
+            "It may register no apps by itself: make one there, then run the command again with "
+            "its --client-id."
+        )
+        raise
 
 
 def _wish(redirect_uris: Sequence[str], scopes: Sequence[str], name: str) -> dict[str, Any]:

@@ -168,7 +168,8 @@ def _refusal(answer: Response, place: Place, org: str) -> AdminKeyRefused | Prot
         return AdminKeyRefused(
             org,
             f"{host} does not accept this key: it is unknown, has expired or was revoked",
-            f"Copy it again, or make another at {place.keys_page}.",
+            f"Copy it again, or make another at {place.keys_page}; `twg admin auth login` "
+            "takes it.",
         )
     if status == FORBIDDEN:
         return AdminKeyRefused(
@@ -181,7 +182,8 @@ def _refusal(answer: Response, place: Place, org: str) -> AdminKeyRefused | Prot
             org,
             f"{host} accepts this key, but not for the organization {org}: it was made for "
             "another one, or there is none of this ID",
-            f"The organization ID is shown beside the key at {place.keys_page}.",
+            "`twg admin auth login --org ID` wants the ID shown beside the key at "
+            f"{place.keys_page}.",
         )
     return ProtocolError(
         f"{host} was asked for the organization and answered HTTP {status}",

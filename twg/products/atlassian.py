@@ -140,7 +140,7 @@ async def sites_of(http: Http, provider: Provider, access: Secret) -> tuple[Site
 def unknown(service: str) -> UsageError:
     """Return the error for a service that there is not."""
     known = ", ".join((*SERVICES, "bitbucket", "admin"))
-    return UsageError(f"{service!r} is not a service", f"Known are {known}.")
+    return UsageError(f"{service!r} is not a service", f"Name one of {known}: `twg api --help`.")
 
 
 def base_of(credential: Credential, service: str, site: str | None = None) -> str:

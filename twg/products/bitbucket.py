@@ -253,7 +253,7 @@ def _refusal(answer: Response) -> TokenRefused | ProtocolError:
             host,
             "it is unknown, has expired, has no scopes, or is another account's",
             "Copy it again and see that the e-mail address is its account's, or make another one "
-            "by “Create API token with scopes”, for Bitbucket.",
+            "by “Create API token with scopes”, for Bitbucket; `twg setup bitbucket` takes it.",
         )
     if status in {FORBIDDEN, GONE}:
         return _without_right(answer, host)

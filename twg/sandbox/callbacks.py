@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from twg.sandbox.context import Sandbox
 
 _VISIT_SECONDS: Final = 5
+_DECLINED: Final = "User did not authorize the request"
 _MARKUP: Final = '<script>alert("sandbox")</script><b>denied</b>'
 
 
@@ -54,6 +55,9 @@ def _change(
         pairs.pop("iss", None)
     if due("foreign-code"):
         pairs["code"] = _foreign_code(sandbox)
+    if due("consent-denied"):
+        pairs.pop("code", None)
+        pairs |= {"error": "access_denied", "error_description": _DECLINED}
     if due("error-markup"):
         pairs.pop("code", None)
         pairs |= {"error": "access_denied", "error_description": _MARKUP}

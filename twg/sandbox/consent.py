@@ -13,7 +13,8 @@ from twg.sandbox.authorization import Approval, Wire
 from twg.sandbox.bodies import Malformed
 from twg.sandbox.callbacks import tamper
 from twg.sandbox.clients import find_client
-from twg.sandbox.people import PEOPLE
+from twg.sandbox.faults import Place
+from twg.sandbox.people import HARBOR, PEOPLE
 from twg.sandbox.sessions import redirect, target_of
 from twg.sandbox.web import answer_response, route, with_query
 
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 
 ALL_SITES: Final = "all"
 _FORGED: Final = "This form is not from this browser session. Go back, reload, and try again."
+
+_BLOCKED: Final = (
+    f"Your site admin must authorize this app for the site {HARBOR.host} before the app can "
+    "access your account."
+)
+"""Where an admin allows no app that users install, the real one shows this and goes nowhere."""
 
 
 def routes(sandbox: Sandbox, server: Server, pages: Pages, sessions: Sessions) -> list[Route]:
@@ -64,6 +71,8 @@ class _Authorize:
         grant = await to_thread.run_sync(self._grant_or_refusal, _wire(request))
         if isinstance(grant, Refusal):
             return self._refused(grant)
+        if self._sandbox.faults.take("app-blocked", [Place.AUTHORIZE]):
+            return self._pages.problem("Access denied", _BLOCKED, 403)
         if self._sandbox.options.auto_approve:
             hint = request.query_params.get("login_hint", "").partition("@")[0]
             person = PEOPLE.get(hint, PEOPLE["alice"])

@@ -60,7 +60,8 @@ class Sandbox:
 
     Attributes:
         repositories: Where its git server keeps them.
-        control: The secret that opens `/sandbox/issued`, `/sandbox/expire` and `/sandbox/stop`.
+        control: The secret that opens `/sandbox/issued`, `/sandbox/expire`, `/sandbox/faults` and
+            `/sandbox/stop`.
     """
 
     port: int

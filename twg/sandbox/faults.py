@@ -64,6 +64,8 @@ def _table() -> Iterable[Fault]:
     yield Fault("missing-iss", to, "The redirect carries no `iss`, though the metadata promise it.")
     yield Fault("foreign-code", to, "The redirect carries a code issued to another client.")
     yield Fault("error-markup", to, "The redirect is an error whose description is markup.")
+    yield Fault("consent-denied", to, "The person declines: `access_denied`.")
+    yield Fault("app-blocked", to, "A page says that an admin must authorize the app; no redirect.")
     yield Fault("replay-callback", to, "The callback is called before the browser gets there.")
     yield Fault("prefetch-callback", to, "A HEAD request reaches the callback before the browser.")
     yield Fault("foreign-host-callback", to, "A callback with a foreign Host comes first.")
@@ -200,6 +202,16 @@ class Faults:
                         asked.left -= 1
                     return True
         return False
+
+    def become(self, words: Iterable[str]) -> None:
+        """Show the faults of `words` from now on, and no others.
+
+        Raises:
+            SandboxFaultUnknown: A word is not `NAME[@PLACE][:N]` of the table.
+        """
+        asked = [_parse(word) for word in words]
+        with self._lock:
+            self._asked = asked
 
     def __bool__(self) -> bool:
         return bool(self._asked)

@@ -10,6 +10,7 @@ from anyio import to_thread
 from starlette.routing import Route
 
 from twg.sandbox.bodies import Malformed, read_form
+from twg.sandbox.errors import SandboxFaultUnknown
 from twg.sandbox.people import CLIENT_ID, PEOPLE
 from twg.sandbox.web import json_response, route
 
@@ -39,6 +40,7 @@ def routes(sandbox: Sandbox, pages: Pages, stop: Callable[[], None]) -> list[Rou
         Route("/sandbox/issued", views.issued),
         Route("/sandbox/token-status", views.token_status, methods=["POST"]),
         Route("/sandbox/expire", views.expire, methods=["POST"]),
+        Route("/sandbox/faults", views.misbehave, methods=["POST"]),
         Route("/sandbox/stop", views.end, methods=["POST"]),
         # Where the redirect faults lead; a client that gets here followed one.
         *(
@@ -110,6 +112,17 @@ class _Views:
         kind, token_id = form.get("kind", "access"), form.get("token_id")
         count = await to_thread.run_sync(storage.expire_tokens, kind, token_id)
         return json_response(200, {"sandbox": True, "expired": count})
+
+    async def misbehave(self, request: Request) -> Response:
+        """Show the faults named in `faults`, separated by blanks, from now on and no others."""
+        if not self._controls(request):
+            return _refused()
+        try:
+            words = (await read_form(request)).get("faults", "").split()
+            self._sandbox.faults.become(words)
+        except (Malformed, SandboxFaultUnknown) as error:
+            return json_response(400, {"sandbox": True, "error": str(error)})
+        return json_response(200, {"sandbox": True, "faults": words})
 
     async def end(self, request: Request) -> Response:
         """End the server."""

@@ -1,0 +1,1 @@
+"""What people meet when something is wrong: each situation made, and what twg says of it kept."""
