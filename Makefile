@@ -49,6 +49,9 @@ soak: $(INSTALLED)
 	.venv/bin/python -m tests.refresh.soak 3600
 
 # Needs bash, gnome-keyring and dbus besides.
+audit-docs: $(INSTALLED)
+	.venv/bin/python -m tests.docs.audit_catalogue
+
 picture: $(INSTALLED)
 	.venv/bin/python -m tests.recording
 

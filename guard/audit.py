@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from guard.events import Recorder
     from guard.links import Link
     from guard.scrub import Scrubber
     from guard.secret import Secret
@@ -96,7 +97,7 @@ class AuditLog:
         on_failure: Whether what cannot be recorded is ``stop``ped, or told by ``warn`` and done;
             None to stop what is vital.
         keeping: How large and how old files get.
-        preface: Gives event and details of a record that is to be before the first one.
+        preface: Records what is to be before the first record, once there is one.
         mirror: Is told the newest record now and then, to keep it elsewhere.
     """
 
@@ -112,8 +113,8 @@ class AuditLog:
         warn: Callable[[str], None] | None = None,
         on_failure: Literal["stop", "warn"] | None = None,
         keeping: Keeping | None = None,
-        preface: Callable[[], tuple[str, Facts]] | None = None,
-        mirror: Callable[[Link], None] = lambda _link: None,
+        preface: Callable[[Recorder], None] | None = None,
+        mirror: Callable[[Link], None] | None = None,
     ) -> None:
         self.path = path
         self._load_key = key
@@ -126,7 +127,7 @@ class AuditLog:
         self._on_failure = on_failure
         self._keeping = keeping or Keeping()
         self._prefaces = [] if preface is None else [preface]
-        self._mirror = mirror
+        self._mirror = mirror or (lambda _link: None)
         self._own_look = _OwnLook("take its fingerprint for the audit record")
         self._said: dict[tuple[str | None, ...], tuple[str | None, ...]] = {}
         self._fragments: dict[tuple[str | None, ...], str] = {}
@@ -280,12 +281,21 @@ class AuditLog:
         # Of several threads one has it; and it has it again where it cannot be written.
         preface = self._prefaces.pop()
         try:
-            event, details = preface()
-            first = self._facts((None, event, None, "ok", None, None), None, details)
-            self._pen_of_this_process().write([first, *records], durable=durable)
+            with self._apart() as first:
+                preface(self)
+            self._pen_of_this_process().write([*first, *records], durable=durable)
         except BaseException:
             self._prefaces.append(preface)
             raise
+
+    @contextlib.contextmanager
+    def _apart(self) -> Iterator[list[str]]:
+        """Have what this thread records in the block put into a list."""
+        before, self._later.records = self._later.records, []
+        try:
+            yield self._later.records
+        finally:
+            self._later.records = before
 
     def _append_or_owe(self, records: Sequence[str]) -> None:
         try:

@@ -14,7 +14,7 @@ import os
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from guard import links, rotation
+from guard import events, links, rotation
 from guard.audit_files import head_of, lines_in, set_aside, start_link
 from guard.errors import AuditBroken
 from guard.files import check_private_file, sync_directory
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 
     from guard.links import Link, Start
     from guard.rotation import Keeping
-
-MENDED: Final = "audit.mended"
-ROTATED: Final = "audit.rotated"
-REMOVED: Final = "audit.removed"
 
 _MODE: Final = 0o600
 _MOST_OF_A_HEAD: Final = 256
@@ -85,12 +81,13 @@ class Chain:
         """
         try:
             log, head, found = self._opened()
-            noted = [self._noted(MENDED, what) for what in found]
+            noted = Noted(self._actor)
+            for what in found:
+                events.audit_mended(noted, what=what)
             if records and self._first and self._keeping.is_full(log.size(), self._first):
-                log, moved = self._rotated(log, self._first)
-                noted += moved
-            if noted or records or self._has_new_key():
-                self._write(log, head, [*noted, *records])
+                log = self._rotated(log, self._first, noted)
+            if noted.facts or records or self._has_new_key():
+                self._write(log, head, [*noted.facts, *records])
         except BaseException:
             # As nobody knows how the files were left, the next one looks.
             self._log = self._head = None
@@ -115,9 +112,6 @@ class Chain:
         found = self._mended(log, head)
         self._first = links.start_of(log.beginning())
         return log, head, found
-
-    def _noted(self, event: str, reason: str) -> str:
-        return fragment({"event": event, "actor": self._actor, "outcome": "ok", "reason": reason})
 
     def _mended(self, log: _Kept, head: _Kept) -> list[str]:
         line, torn = self._end(log)
@@ -166,22 +160,23 @@ class Chain:
                 pass
         return line, len(torn)
 
-    def _rotated(self, log: _Kept, first: Start) -> tuple[_Kept, list[str]]:
-        """Set the full file aside; return the new one, and what to note in it."""
+    def _rotated(self, log: _Kept, first: Start, noted: Noted) -> _Kept:
+        """Set the full file aside; return the new one."""
         _sync(log.descriptor)
         aside = rotation.put_aside(self._path, first)
         if aside is None:
-            return log, []
+            return log
         self.rotated = True
         log = self._log = _Kept(self._path, os.O_RDWR | os.O_APPEND)
-        noted = [self._noted(ROTATED, f"{aside.name} ends with record {self.last.seq}")]
+        ends = f"{aside.name} ends with record {self.last.seq}"
+        events.audit_rotated(noted, what=ends)
         if self._keeping.days is not None:
             gone = rotation.remove_old(self._path, self._keeping.days, self._keys)
             if gone is not None:
                 why = f"records up to {gone.seq} were older than {self._keeping.days:g} days"
-                noted.append(self._noted(REMOVED, why))
+                events.audit_removed(noted, what=why)
         self._first = None
-        return log, noted
+        return log
 
     def _has_new_key(self) -> bool:
         return self.last.epoch + 1 < len(self._keys)
@@ -190,8 +185,11 @@ class Chain:
         last = self.last
         lines = []
         while last.epoch + 1 < len(self._keys):
-            line, last = links.hand_over(last, self._keys, self._actor)
+            handed = Noted(self._actor)
+            events.audit_key_changed(handed, **links.hand_over(last, self._keys))
+            line, last = links.line_of(handed.facts[0], last, self._keys)
             lines.append(line)
+            last = last._replace(epoch=last.epoch + 1)
         for facts in records:
             line, last = links.line_of(facts, last, self._keys)
             lines.append(line)
@@ -228,6 +226,23 @@ def _open(path: Path, flags: int) -> int:
 def _sync(descriptor: int) -> None:
     # Its length is synced too, as far as it is needed to read it.
     getattr(os, "fdatasync", os.fsync)(descriptor)
+
+
+class Noted:
+    """Gathers what the record notes of itself.
+
+    Args:
+        actor: Who had it do that.
+    """
+
+    def __init__(self, actor: Mapping[str, Any]) -> None:
+        self._actor = actor
+        self.facts: list[str] = []
+
+    def record(self, event: str, **facts: Any) -> None:
+        """Note an event; see `AuditLog.record`."""
+        told = {"event": event, "actor": self._actor, "outcome": "ok", **facts}
+        self.facts.append(fragment(told))
 
 
 class _Kept:

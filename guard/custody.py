@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from guard import events
 from guard.secret import Secret
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Custody:
         """
         secret = self.take(value, kind)
         if self.audit is not None:
-            self.audit.record("secret.entered", secret=secret)
+            events.secret_entered(self.audit, secret=secret)
         return secret
 
     def afterwards(self) -> AbstractContextManager[None]:
@@ -55,7 +56,7 @@ class Custody:
             self._hidden = True
         self.scrubber.learn(value, secret.kind)
 
-    def revealed(self, secret: Secret, purpose: str) -> None:
+    def revealed(self, secret: Secret, purpose: str, host: str | None) -> None:
         """Note that a secret is used, before it is."""
         if self.audit is not None:
-            self.audit.record("secret.revealed", secret=secret, reason=purpose)
+            events.secret_revealed(self.audit, secret=secret, purpose=purpose, host=host)

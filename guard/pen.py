@@ -9,11 +9,11 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from guard import events
 from guard.audit_files import lock_of
-from guard.chain import Chain
+from guard.chain import Chain, Noted
 from guard.errors import AuditBroken, AuditBusy
 from guard.files import check_private_directory, ensure_private_directory
-from guard.links import fragment
 from guard.locks import LockFile, holder_of
 from guard.rotation import compress
 from guard.rounds import Rounds
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from guard.links import Link
     from guard.rotation import Keeping
-
-DELAYED: Final = "audit.delayed"
 
 _MOST_OWED: Final = 1000
 _MIRRORED_EACH: Final = 1000
@@ -103,8 +101,9 @@ class Pen:
         if owed:
             late = f"{len(owed)} records could not be written when they were due"
             late += f", and {lost} more were lost" if lost else ""
-            facts = {"event": DELAYED, "actor": self._actor, "outcome": "ok", "reason": late}
-            records.insert(0, fragment(facts))
+            noted = Noted(self._actor)
+            events.audit_delayed(noted, what=late)
+            records = [*noted.facts, *records]
         try:
             check_private_directory(self._path.parent)
         except OSError:

@@ -458,7 +458,7 @@ class _Revealing:
                     f"a {value.kind} was about to go to {self._target}, "
                     "which it was not issued for; nothing was sent"
                 )
-            return value.reveal(f"send to {self._target}")
+            return value.reveal(f"send to {self._target}", host=urlsplit(self._target).netloc)
         if isinstance(value, dict):
             return {name: self.plain(inner) for name, inner in value.items()}
         if isinstance(value, list | tuple):

@@ -315,8 +315,8 @@ def test_a_key_hands_over_to_the_next_and_the_chain_goes_on(path: Path) -> None:
     assert len(key) == 64
     assert verify(path, key) == 7
     (handed,) = [each for each in records(path) if each["event"] == "audit.key_changed"]
-    assert handed["key"]["old"] == key_name(key[:32])
-    assert handed["key"]["new"] == key_name(key[32:])
+    assert handed["details"]["old"] == key_name(key[:32])
+    assert handed["details"]["new"] == key_name(key[32:])
     assert log_at(path, **keyed_at(path)).fingerprint("a secret") == before
     for half in (key[:32], key[32:]):
         with pytest.raises(AuditBroken):
