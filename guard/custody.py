@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from guard import events
 from guard.secret import Secret
+from guard.settling import Settling
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -26,6 +27,7 @@ class Custody:
     def __init__(self, scrubber: Scrubber, audit: AuditLog | None = None) -> None:
         self.scrubber = scrubber
         self.audit = audit
+        self._settling = Settling(self._sync)
         self._hidden = False
 
     def take(self, value: str, kind: str) -> Secret:
@@ -46,6 +48,19 @@ class Custody:
     def afterwards(self) -> AbstractContextManager[None]:
         """Note what this thread does in a block at its end; see `AuditLog.afterwards`."""
         return contextlib.nullcontext() if self.audit is None else self.audit.afterwards()
+
+    async def settle(self) -> None:
+        """Wait until what was noted is on the disk: before what was revealed leaves the process.
+
+        Raises:
+            AuditBroken: It cannot be; and what else `AuditLog.settle` raises.
+        """
+        if self.audit is not None and not self.audit.is_settled:
+            await self._settling.settle()
+
+    def _sync(self) -> None:
+        if self.audit is not None:
+            self.audit.settle()
 
     def entered(self, secret: Secret, value: str) -> None:
         """Teach the scrubber a secret's value; the first one closes this process's memory too."""

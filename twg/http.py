@@ -28,7 +28,14 @@ from twg.transport import IDLE_SECONDS, Connections
 from twg.trust import context_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Iterator,
+        Mapping,
+    )
     from pathlib import Path
     from types import TracebackType
 
@@ -240,6 +247,7 @@ class Http:
         connect_seconds: Time limit for a connection.
         read_seconds: Time limit for each wait for bytes.
         idle_seconds: After how long an unused connection is closed.
+        settle: Is awaited before each request leaves; raising prevents it.
     """
 
     def __init__(
@@ -252,12 +260,14 @@ class Http:
         connect_seconds: float = 10,
         read_seconds: float = 20,
         idle_seconds: float = IDLE_SECONDS,
+        settle: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._ca_bundle = ca_bundle
         self._proxy = proxy
         self._no_proxy = no_proxy
         self._user_agent = user_agent
         self._idle_seconds = idle_seconds
+        self._settle = settle
         waits = httpx.Timeout(read_seconds, connect=connect_seconds)
         self._extensions = {"timeout": waits.as_dict()}
         # Certificates cost 20 ms: plain loopback calls do not pay for them.
@@ -404,6 +414,8 @@ class Http:
         request = httpx.Request(
             method, url, headers=headers, content=content, extensions=self._extensions
         )
+        if self._settle is not None:
+            await self._settle()
         answer = await transport.handle_async_request(request)
         try:
             answer.request = request

@@ -430,8 +430,14 @@ class Wiring:
             proxy=settings.proxy,
             no_proxy=settings.no_proxy,
             user_agent=f"twg/{__version__}",
+            settle=self._settle,
             **waits,
         )
+
+    async def _settle(self) -> None:
+        # Who never took a secret revealed none.
+        if "custody" in self.__dict__:
+            await self.custody.settle()
 
     @cached_property
     def prompt(self) -> HiddenPrompt:
