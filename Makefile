@@ -6,6 +6,7 @@
 #   make bench   speed and races beside other libraries, written to docs/benchmarks.md
 #   make kill-matrix  kill a renewal at every system call, and print what came of it
 #   make model   the model test, longer; make soak: an hour of faults
+#   make reference  the reference of the audit record, out of its catalogues
 #   make picture record the session that the README shows
 #   make lock    pin the newest versions that pyproject.toml allows
 
@@ -18,7 +19,7 @@ INSTALLED := .venv/.installed
 RIG_INSTALLED := $(RIG)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench kill-matrix model soak picture lock clean
+.PHONY: help demo test check bench kill-matrix model soak reference picture lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -49,7 +50,7 @@ soak: $(INSTALLED)
 	.venv/bin/python -m tests.refresh.soak 3600
 
 # Needs bash, gnome-keyring and dbus besides.
-audit-docs: $(INSTALLED)
+reference: $(INSTALLED)
 	.venv/bin/python -m tests.docs.audit_catalogue
 
 picture: $(INSTALLED)

@@ -84,7 +84,7 @@ class Chain:
             noted = Noted(self._actor)
             for what in found:
                 events.audit_mended(noted, what=what)
-            if records and self._first and self._keeping.is_full(log.size(), self._first):
+            if records and self._first and self._keeping.is_full(log.known_size, self._first):
                 log = self._rotated(log, self._first, noted)
             if noted.facts or records or self._has_new_key():
                 self._write(log, head, [*noted.facts, *records])
@@ -122,6 +122,7 @@ class Chain:
         found = []
         if torn:
             os.ftruncate(log.descriptor, log.size() - torn)
+            log.known_size -= torn
             found.append(f"an unfinished record of {torn} bytes was cut off")
         if told is None and tail != BEGINNING:
             found.append("the head file was missing or changed")
@@ -194,7 +195,7 @@ class Chain:
             line, last = links.line_of(facts, last, self._keys)
             lines.append(line)
         data = b"".join(lines)
-        size = log.size()
+        size = log.known_size
         if os.write(log.descriptor, data) != len(data):
             os.ftruncate(log.descriptor, size)
             raise AuditBroken(self._path, "the disk is full")
@@ -256,11 +257,13 @@ class _Kept:
     def __init__(self, path: Path, flags: int) -> None:
         self._name = str(path)
         self._left: Any = None
+        self.known_size = 0
         self.descriptor = _open(path, flags)
 
     def size(self) -> int:
-        """Return how long it is."""
-        return os.fstat(self.descriptor).st_size
+        """Return how long it is, and know it from now on."""
+        self.known_size = os.fstat(self.descriptor).st_size
+        return self.known_size
 
     def beginning(self) -> bytes:
         """Return its first bytes."""
@@ -279,7 +282,8 @@ class _Kept:
 
     def leave(self) -> None:
         """Remember how it is now."""
-        self._left = _status(os.fstat(self.descriptor))
+        found = os.fstat(self.descriptor)
+        self._left, self.known_size = _status(found), found.st_size
 
     def is_as_left(self) -> bool:
         """Tell whether what is in its place is the same file, and nobody has touched it since."""

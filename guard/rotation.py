@@ -52,15 +52,13 @@ class Keeping:
     days_a_file: float = 30.0
     days: float | None = None
 
-    def is_full(self, size: int, first: Start | None) -> bool:
+    def is_full(self, size: int, first: Start) -> bool:
         """Tell whether a file is to be set aside.
 
         Args:
             size: How long it is.
             first: How its first record begins.
         """
-        if first is None:
-            return False
         return size >= self.bytes_a_file or _is_before(first, self.days_a_file)
 
 

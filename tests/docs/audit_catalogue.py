@@ -1,4 +1,4 @@
-"""Makes the reference of the audit record out of the catalogues: ``make audit-docs`` writes it."""
+"""Makes the reference of the audit record out of the catalogues: ``make reference`` writes it."""
 
 from __future__ import annotations
 

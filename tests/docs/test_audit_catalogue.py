@@ -52,6 +52,6 @@ def test_an_event_is_there_once_and_its_function_is_named_after_it() -> None:
 
 
 def test_the_page_and_the_schema_are_as_the_catalogues_make_them() -> None:
-    """Made anew by `make audit-docs`."""
+    """Made anew by `make reference`."""
     assert audit_catalogue.page(PAGE.read_text()) == PAGE.read_text()
     assert audit_catalogue.schema() == SCHEMA.read_text()

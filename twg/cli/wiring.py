@@ -16,6 +16,7 @@ from guard.errors import GuardError, HumanRequired, SecretRefused, TerminalRequi
 from twg import events
 from twg import settings as settings_module
 from twg.cli.output import Answer, Output
+from twg.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from guard.custody import Custody
     from guard.events import Recorder
     from guard.history import Histories
+    from guard.log_file import LogFile
     from guard.prompt import HiddenPrompt, VisiblePrompt
     from guard.refused import RefusedSecrets
     from guard.scrub import Scrubber
@@ -107,10 +109,7 @@ class Wiring:
         self.command_path = command_path
         if human_only:
             self.used.add("write")
-        if self.options.verbose:
-            logs.show(self.scrubber, stream=self.stderr)
-        else:
-            logs.silence()
+        self._show_log()
         if human_only:
             self.refuse_agent(self.human_command)
         try:
@@ -123,6 +122,25 @@ class Wiring:
         """Count whoever this run is for as an agent, though nothing may mark it as one."""
         if self.agent is None:
             self.agent = agents.Agent(name=agents.UNKNOWN, sign="served")
+
+    def _show_log(self) -> None:
+        stream, file = self.stderr if self.options.verbose else None, self._log_file()
+        if stream is None and file is None:
+            logs.silence()
+        else:
+            logs.show(self.scrubber, stream=stream, file=file, facts={"trace": self.trace})
+
+    def _log_file(self) -> LogFile | None:
+        try:
+            settings = self.settings
+        except ConfigError:
+            return None  # who needs the settings tells of it
+        if not settings.log_file:
+            return None
+        from guard.log_file import LogFile  # noqa: PLC0415 - only where it was asked for
+
+        most = int(settings.log_file_megabytes * (1 << 20))
+        return LogFile(settings.state_dir / "log" / "twg.jsonl", most)
 
     def refuse_agent(self, command: str) -> None:
         """Refuse an agent what only a person may do.
@@ -277,7 +295,8 @@ class Wiring:
         Args:
             status: The exit status.
         """
-        if "audit" not in self.__dict__ or not self.audit.has_begun:
+        # What has removed the record is not to leave a new one.
+        if "audit" not in self.__dict__ or not (self.audit.has_begun and self.audit.path.exists()):
             return
         from twg.cli.command_record import ended  # noqa: PLC0415 - only where it is recorded
 
