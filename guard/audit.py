@@ -186,6 +186,7 @@ class AuditLog:
             facts = self._facts((reason, event, kind, outcome, host, profile), mark, details)
             if self._later.records is None:
                 self._write([facts], durable=durable)
+                self._warned = False
             else:
                 self._later.records.append(facts)
         except GuardError as error:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _MODE: Final = 0o600
 _MOST_OF_A_HEAD: Final = 256
+# Most records are far shorter than the longest.
+_MOST_OF_AN_END: Final = 4096
+_nature: Final = attrgetter("st_dev", "st_ino", "st_mode", "st_uid", "st_nlink")
 _status: Final = attrgetter(
     "st_dev", "st_ino", "st_mode", "st_uid", "st_nlink", "st_size", "st_mtime_ns", "st_ctime_ns"
 )
@@ -107,8 +110,9 @@ class Chain:
         log, head = self._log, self._head
         if log is not None and head is not None and log.is_as_left() and head.is_as_left():
             return log, head, []
-        log = self._log = _Kept(self._path, os.O_RDWR | os.O_APPEND)
-        head = self._head = _Kept(head_of(self._path), os.O_RDWR)
+        if log is None or head is None or not (log.is_there() and head.is_there()):
+            log = self._log = _Kept(self._path, os.O_RDWR | os.O_APPEND)
+            head = self._head = _Kept(head_of(self._path), os.O_RDWR)
         found = self._mended(log, head)
         self._first = links.start_of(log.beginning())
         return log, head, found
@@ -148,7 +152,9 @@ class Chain:
 
     def _end(self, log: _Kept) -> tuple[bytes, int]:
         """Return the last whole line, and how many bytes of an unfinished one follow it."""
-        end = log.ending(2 * LONGEST_LINE)
+        end = log.ending(_MOST_OF_AN_END)
+        if end.count(b"\n") < 2:  # noqa: PLR2004 - one ends the last line, one that before it
+            end = log.ending(2 * LONGEST_LINE)
         whole, newline, torn = end.rpartition(b"\n")
         if len(torn) > LONGEST_LINE:
             raise AuditBroken(self._path, "it ends in something that is not a record")
@@ -259,6 +265,7 @@ class _Kept:
         self._left: Any = None
         self.known_size = 0
         self.descriptor = _open(path, flags)
+        self._nature = _nature(os.fstat(self.descriptor))
 
     def size(self) -> int:
         """Return how long it is, and know it from now on."""
@@ -284,6 +291,13 @@ class _Kept:
         """Remember how it is now."""
         found = os.fstat(self.descriptor)
         self._left, self.known_size = _status(found), found.st_size
+
+    def is_there(self) -> bool:
+        """Tell whether what is in its place is the same file, whoever wrote to it since."""
+        try:
+            return bool(_nature(os.lstat(self._name)) == self._nature)
+        except FileNotFoundError:
+            return False
 
     def is_as_left(self) -> bool:
         """Tell whether what is in its place is the same file, and nobody has touched it since."""

@@ -122,10 +122,11 @@ class Pen:
                 chain.append(records)
             finally:
                 self._lock.give()
+            self._unsynced = self._unsynced or bool(records)
             if durable:
                 # Outside the lock: others may write meanwhile.
                 chain.sync()
-        self._unsynced = not durable and (self._unsynced or bool(records))
+                self._unsynced = False
         self._unmirrored += len(records)
         rotated, chain.rotated = chain.rotated, False
         if rotated or self._unmirrored >= _MIRRORED_EACH:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guard import audit, pen
+from guard import audit, chain, pen
 from guard.audit import (
     LONGEST_REASON,
     Actor,
@@ -437,6 +437,87 @@ def test_h_g3_on_a_full_disk_a_record_is_refused_and_the_others_stay(path: Path)
     run(APPEND, path, 1, 1)
     assert verify(path, key_of(path)) == 3
     assert {record["event"] for record in records(path)} == {"token.refreshed"}
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "vital", "stops"),
+    [
+        (None, True, True),
+        (None, False, False),
+        ("stop", True, True),
+        ("stop", False, True),
+        ("warn", True, False),
+        ("warn", False, False),
+    ],
+)
+def test_h_g3_the_setting_decides_whether_what_cannot_be_recorded_is_done(
+    path: Path, on_failure: Any, *, vital: bool, stops: bool
+) -> None:
+    """H-G3: by default what is vital is stopped; what is done is told, and recorded later."""
+    told: list[str] = []
+    log = log_at(path, patience=0.05, on_failure=on_failure, warn=told.append)
+    log.record("first")
+    with locked(path), pytest.raises(AuditBusy) if stops else contextlib.nullcontext():
+        log.record("second", vital=vital)
+    assert len(told) == (not stops)
+    log.record("last")
+    events = [each["event"] for each in records(path)]
+    assert events == (["first", "last"] if stops else ["first", "audit.delayed", "second", "last"])
+
+
+def test_h_g3_a_warning_is_enough_to_prove_where_the_setting_says_so(path: Path) -> None:
+    """H-G3."""
+    told: list[str] = []
+    log = log_at(path, patience=0.05, on_failure="warn", warn=told.append)
+    log.record("first")
+    with locked(path):
+        log.prove()
+    assert len(told) == 1
+
+
+def test_what_is_to_be_durable_is_synced_before_it_returns(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = log_at(path)
+    log.record("first")
+    assert not log.is_settled
+    at_sync: list[list[str]] = []
+    monkeypatch.setattr(
+        chain, "_sync", lambda _log: at_sync.append([each["event"] for each in records(path)])
+    )
+    log.record("second", durable=True)
+    assert at_sync == [["first", "second"]]
+    assert log.is_settled
+
+
+def test_before_the_first_record_comes_its_preface_once(path: Path) -> None:
+    def preface(log: Any) -> None:
+        log.record("command.started", details={"version": "1"})
+
+    log = log_at(path, patience=0.05, preface=preface)
+    log.prove()
+    with locked(path), pytest.raises(AuditBusy):
+        log.record("refused")
+    assert not log.has_begun
+    log.record("first")
+    log.record("second")
+    assert [each["event"] for each in records(path)] == ["command.started", "first", "second"]
+    assert records(path)[0]["details"] == {"version": "1"}
+
+
+def test_details_are_scrubbed_cut_and_bounded(path: Path) -> None:
+    """H-F3."""
+    scrubber = Scrubber()
+    scrubber.learn(TOKEN, "access-token")
+    log = log_at(path, scrubber=scrubber)
+    log.record("e", details={"words": [TOKEN, "x" * 900], "in": {"it": TOKEN}, "none": None})
+    log.record("e", details={"words": ["x" * 400] * 200})
+    first, second = [each["details"] for each in records(path)]
+    assert first == {
+        "words": ["‹redacted:access-token›", "x" * LONGEST_REASON],
+        "in": {"it": "‹redacted:access-token›"},
+    }
+    assert second == {"omitted": "too long"}
 
 
 def test_another_writer_is_waited_for_only_so_long_and_named(path: Path) -> None:
