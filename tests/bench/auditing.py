@@ -122,7 +122,9 @@ def _command() -> float:
 
 def _a_command(path: Path) -> None:
     # What `twg` has imported by then anyway.
-    from guard import agents, logs, process, secret  # noqa: F401, PLC0415 - see above
+    import asyncio  # noqa: F401, PLC0415 - see above
+
+    from guard import agents, logs, process, secret  # noqa: F401, PLC0415 - likewise
 
     began = time.perf_counter()
     log = _log_at(path)
