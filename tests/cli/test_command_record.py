@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from guard import agents
+from guard import agents, chain
 from tests.oauth.servers import document
 from tests.vault import samples
 from twg import __version__
@@ -96,6 +97,44 @@ def test_the_host_that_a_secret_goes_to_is_named(console: Console, server: Serve
     console.twg("api", "atlassian", "/me")
     hosts = [each["host"] for each in console.records("secret.revealed") if "host" in each]
     assert hosts == [server.url.partition("://")[2]]
+
+
+def test_what_was_revealed_is_on_the_disk_before_the_request_arrives(
+    console: Console, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console.sign_in_at(server.url)
+    server.on("/me", document({"name": "one"}))
+    synced: list[tuple[int, bool]] = []
+
+    def note(_log: int) -> None:
+        revealed = '"reason":"send to ' in (console.state / "audit.jsonl").read_text()
+        synced.append((len(server.received), revealed))
+
+    monkeypatch.setattr(chain, "_sync", note)
+    console.twg("api", "atlassian", "/me")
+    assert synced == [(0, True)]
+
+
+def test_h_g3_a_full_disk_stops_what_reveals_a_secret_unless_the_settings_say_otherwise(
+    console: Console, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H-G3."""
+    console.sign_in_at(server.url)
+    server.on("/me", document({"name": "one"}))
+    console.twg("api", "atlassian", "/me")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(chain.Chain, "append", full)
+    refused = console.twg("api", "atlassian", "/me", "-o", "json", status=74)
+    assert "No space left on device" in refused.error["message"]
+    assert len(server.received) == 1
+
+    console.settings('[storage]\nkey = "file"\n[audit]\non_failure = "warn"\n')
+    done = console.twg("api", "atlassian", "/me")
+    assert done.err.count("could not be recorded yet") == 1
+    assert len(server.received) == 2
 
 
 def test_a_command_that_handles_no_secret_leaves_no_line(console: Console) -> None:

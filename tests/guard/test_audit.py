@@ -101,6 +101,43 @@ def half(descriptor, data):
     os.kill(os.getpid(), signal.SIGKILL)
 os.write = half
 """
+SIXTY_FOUR = """
+import os, signal, sys, threading
+from pathlib import Path
+from guard.audit import Actor, AuditLog, load_or_create_key
+path, dying = Path(sys.argv[1]), int(sys.argv[2])
+def child(number):
+    log = AuditLog(
+        path,
+        key=lambda: load_or_create_key(path.with_suffix(".key")),
+        actor=Actor.of_this_process(agent=None, command=f"writer {number}", environ={}),
+        patience=120,
+    )
+    os.read(go, 1)
+    for each in range(10):
+        if number < dying and each == 5:
+            write = os.write
+            def half(descriptor, data):
+                if not bytes(data).startswith(b'{"ts":'):
+                    return write(descriptor, data)
+                write(descriptor, data[: len(data) // 2])
+                os.kill(os.getpid(), signal.SIGKILL)
+            os.write = half
+        log.record("token.refreshed", reason=f"{each}")
+    os._exit(0)
+go, gone = os.pipe()
+children = []
+for number in range(64):
+    pid = os.fork()
+    if pid == 0:
+        os.close(gone)
+        child(number)
+    children.append(pid)
+os.close(go)
+os.close(gone)
+ends = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+assert sorted(ends) == [-signal.SIGKILL] * dying + [0] * (64 - dying), ends
+"""
 FILL_THE_DISK = """
 import resource
 from guard.errors import AuditBroken
@@ -386,6 +423,22 @@ def test_h_g1_of_many_processes_no_line_is_lost_torn_or_out_of_chain(path: Path)
             mine = (process.pid, f"thread-{thread}")
             own = [each for each in found if (each["actor"]["pid"], each["profile"]) == mine]
             assert [record["reason"].split()[0] for record in own] == [*map(str, range(20))]
+
+
+def test_h_g1_of_64_processes_some_are_killed_amid_a_line_and_no_line_is_lost(path: Path) -> None:
+    """H-G1: each torn line is mended by whoever comes next, and that is recorded."""
+    run(SIXTY_FOUR, path, 8)
+    run(APPEND, path, 1, 1)
+    found = records(path)
+    assert verify(path, key_of(path)) == len(found)
+    for number in range(64):
+        own = [each for each in found if each["actor"]["command"] == f"writer {number}"]
+        said = [each["reason"] for each in own if each["event"] == "token.refreshed"]
+        assert said == [*map(str, range(5 if number < 8 else 10))]
+    mended = [each for each in found if each["event"] == "audit.mended"]
+    # Fewer, where one that mends an end is killed amid its own line.
+    assert 1 <= len(mended) <= 8
+    assert all("an unfinished record" in each["reason"] for each in mended)
 
 
 def test_what_waits_at_one_moment_is_written_at_once(
@@ -797,6 +850,21 @@ def test_h_g2_without_its_head_file_the_end_is_not_certain(
     log_at(path).record("e")
     assert verify(path, KEY) == 4
     assert records(path)[2]["reason"] == "the head file was missing or changed"
+
+
+def test_h_g2_an_end_that_was_put_back_beside_another_head_is_seen(path: Path) -> None:
+    """H-G2: both are of this key; they are not of one time."""
+    written(path, 1)
+    head = path.with_name("audit.head")
+    earlier = path.read_bytes(), head.read_bytes()
+    log_at(path).record("first")
+    first = path.read_bytes()
+    path.write_bytes(earlier[0])
+    head.write_bytes(earlier[1])
+    log_at(path).record("second")
+    path.write_bytes(first)
+    with pytest.raises(AuditBroken, match="record 2 is not the one that its head file names"):
+        verify(path, KEY)
 
 
 def test_h_g2_writing_on_does_not_hide_what_was_cut_off(path: Path) -> None:

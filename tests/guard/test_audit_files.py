@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guard import rotation
+from guard import chain, rotation
 from guard.actor import Actor
 from guard.audit import (
     AuditLog,
@@ -145,6 +146,21 @@ def test_a_file_tells_where_it_begins_and_where_the_next_one_does(path: Path) ->
 
 def test_where_there_is_no_record_there_are_no_files_of_it(path: Path) -> None:
     assert segments(path.parent) == []
+
+
+def test_a_full_file_is_on_the_disk_before_it_is_set_aside(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever syncs what it wrote later has another file open by then."""
+    write(path, 6)
+    sizes: list[int] = []
+    monkeypatch.setattr(chain, "_sync", lambda log: sizes.append(os.fstat(log).st_size))
+    before = len(set_aside(path.parent))
+    size = 0
+    while len(set_aside(path.parent)) == before:
+        size = path.stat().st_size
+        write(path, 1)
+    assert sizes == [size]
 
 
 def test_an_old_file_is_set_aside_however_small(path: Path) -> None:
