@@ -25,7 +25,7 @@ REFUSED = "ATATT3xFfGF0bWFkZS11cA-9876543210=0123ABCD"
 def test_a_command_that_handles_a_secret_says_who_ran_it_and_where(
     console: Console, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agents, "ancestor_names", lambda: iter(["bash", "make"]))
+    monkeypatch.setattr(agents, "ancestor_names", lambda: iter(["bash", "bash", "make"]))
     console.sign_in_at(server.url)
     server.on("/me", document({"name": "one"}))
     console.twg("api", "atlassian", "/me", AGENT="codex")

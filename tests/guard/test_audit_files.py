@@ -291,8 +291,12 @@ def test_a_removal_that_was_cut_short_is_finished_the_next_time(
     """The note is written first: what it names may still be there."""
     write(path, 12)
     with monkeypatch.context() as patched:
-        patched.setattr(rotation, "remove_private", lambda _path: None)
+        noted: list[bool] = []
+        note = start_note_of(path)
+        patched.setattr(rotation, "remove_private", lambda _path: noted.append(note.exists()))
         write(path, 9, keeping=Keeping(bytes_a_file=1500, days=0))
+    assert noted
+    assert all(noted)
     assert verify(path, KEY) == records(path)[-1]["seq"]
     write(path, 9, keeping=Keeping(bytes_a_file=1500, days=0))
     assert records(path)[0]["seq"] > 1

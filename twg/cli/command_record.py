@@ -32,7 +32,7 @@ def started(log: Recorder, wiring: Wiring) -> None:
         log,
         recognised_by=None if agent is None else agent.sign,
         user=_user(),
-        ancestors=[*itertools.islice(agents.ancestor_names(), _MOST_ANCESTORS)],
+        ancestors=_ancestors(),
         directory=_directory(),
         version=__version__,
         python=".".join(map(str, sys.version_info[:3])),
@@ -93,6 +93,12 @@ def _without_secrets(wiring: Wiring) -> list[str]:
     except SecretRefused:
         return [DROPPED] * len(arguments)
     return [DROPPED] * len(arguments) if wiring.has_refused else [*arguments]
+
+
+def _ancestors() -> list[str]:
+    # Most have one name twice: the kernel's and that of their command line.
+    names = (name for name, _ in itertools.groupby(agents.ancestor_names()))
+    return [*itertools.islice(names, _MOST_ANCESTORS)]
 
 
 def _user() -> str | None:
