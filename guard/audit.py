@@ -29,15 +29,10 @@ from guard.audit_files import (
     set_aside,
     start_link,
 )
+from guard.audit_key import add_key, load_or_create_key
 from guard.chain import opened
 from guard.errors import AuditBroken, GuardError
-from guard.files import (
-    check_private_file,
-    create_private,
-    ensure_private_directory,
-    read_private,
-    replace_private,
-)
+from guard.files import check_private_file
 from guard.links import KEY_BYTES, fragment, keyed, keys_of, links, unsealed
 from guard.locks import LockFile
 from guard.pen import Pen, at_the_edge, locked
@@ -430,46 +425,6 @@ def _scrubbed(words: Words, scrubber: Scrubber) -> Words:
     return tuple(None if word is None else part for word, part in zip(words, parts, strict=True))
 
 
-def load_or_create_key(path: Path) -> bytes:
-    """Return the key in the file `path`, which is made if it is missing.
-
-    Each line is one key of `guard.links`, oldest first.
-
-    Raises:
-        AuditBroken: The file holds no such key.
-        UnsafeFile: Others have access to it, or something else stands in its place.
-        FileUnwritable: It cannot be made.
-    """
-    import base64  # noqa: PLC0415 - only where something is recorded
-
-    ensure_private_directory(path.parent)
-    if not check_private_file(path):
-        # Of several that make it, one wins; all read what that one made.
-        create_private(path, _new_key())
-    lines = (read_private(path) or b"").split()
-    try:
-        keys = [base64.b64decode(line, altchars=b"-_", validate=True) for line in lines]
-    except ValueError:
-        keys = []
-    if not keys or any(len(key) != KEY_BYTES for key in keys):
-        raise AuditBroken(path, "this is not the key that it was written with")
-    return b"".join(keys)
-
-
-def add_key(path: Path) -> None:
-    """Add a new key to the file `path`. With the next record the older one hands over to it.
-
-    Raises:
-        AuditBroken: The file holds no key.
-        UnsafeFile: Others have access to it, or something else stands in its place.
-        FileUnwritable: It cannot be replaced.
-    """
-    load_or_create_key(path)
-    lock = LockFile(path.with_name(f"{path.name}.lock"))
-    with at_the_edge(path), locked(lock, path, _PATIENCE):
-        replace_private(path, (read_private(path) or b"") + _new_key())
-
-
 def verify(path: Path, key: bytes) -> int:
     """Check the whole record, through all its files, and return the number of the newest one.
 
@@ -550,9 +505,3 @@ def _known_by(line: bytes) -> tuple[str, str] | None:
         return str(record["secret"]["fingerprint"]), str(record["secret"]["kind"])
     except (ValueError, RecursionError, LookupError, TypeError):
         return None
-
-
-def _new_key() -> bytes:
-    import base64  # noqa: PLC0415 - only where something is recorded
-
-    return base64.urlsafe_b64encode(os.urandom(KEY_BYTES)) + b"\n"
