@@ -140,10 +140,13 @@ class LockFile:
     def _taken(self, seconds: float) -> int:
         descriptor = self._descriptor
         if descriptor is not None:
-            if _lock(descriptor, wait=False) and _is_at(self._name, descriptor):
+            free = _lock(descriptor, wait=False)
+            if free and _is_at(self._name, descriptor):
                 _sign(descriptor)
                 return descriptor
             self._close()
+            if not free:
+                return self._waited_for(seconds)
         descriptor = take_now(self._path)
         return self._waited_for(seconds) if descriptor is None else descriptor
 

@@ -192,6 +192,9 @@ def test_h_g1_killed_at_any_step_of_a_rotation_no_record_is_lost(path: Path, ste
     kept = [each["reason"] for each in records(path) if each["event"] == "token.refreshed"]
     assert kept == [*map(str, range(len(before))), *map(str, range(40))]
     assert {each.suffix for each in set_aside(path.parent)} == {".gz"}
+    mended = [each["reason"] for each in records(path) if each["event"] == "audit.mended"]
+    torn = ["an unfinished record of 40 bytes was cut off"]
+    assert mended == (torn if step == "in its first line" else [])
 
 
 def complete(path: Path) -> list[dict[str, Any]]:
