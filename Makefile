@@ -7,6 +7,7 @@
 #   make kill-matrix  kill a renewal at every system call, and print what came of it
 #   make model   the model test, longer; make soak: an hour of faults
 #   make catalogue  write anew what twg says in each situation, to be read and reviewed
+#   make reference  the reference of the audit record, out of its catalogues
 #   make picture record the session that the README shows
 #   make lock    pin the newest versions that pyproject.toml allows
 
@@ -19,7 +20,7 @@ INSTALLED := .venv/.installed
 RIG_INSTALLED := $(RIG)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench kill-matrix model soak picture catalogue lock clean
+.PHONY: help demo test check bench kill-matrix model soak reference picture catalogue lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -51,6 +52,9 @@ soak: $(INSTALLED)
 
 catalogue: $(INSTALLED)
 	TWG_CATALOGUE=write .venv/bin/python -m pytest -q tests/cli/catalogue
+
+reference: $(INSTALLED)
+	.venv/bin/python -m tests.docs.audit_catalogue
 
 # Needs bash, gnome-keyring and dbus besides.
 picture: $(INSTALLED)

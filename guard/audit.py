@@ -29,15 +29,10 @@ from guard.audit_files import (
     set_aside,
     start_link,
 )
+from guard.audit_key import add_key, load_or_create_key
 from guard.chain import opened
 from guard.errors import AuditBroken, GuardError
-from guard.files import (
-    check_private_file,
-    create_private,
-    ensure_private_directory,
-    read_private,
-    replace_private,
-)
+from guard.files import check_private_file
 from guard.links import KEY_BYTES, fragment, keyed, keys_of, links, unsealed
 from guard.locks import LockFile
 from guard.pen import Pen, at_the_edge, locked
@@ -47,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from guard.events import Recorder
     from guard.links import Link
     from guard.scrub import Scrubber
     from guard.secret import Secret
@@ -96,7 +92,7 @@ class AuditLog:
         on_failure: Whether what cannot be recorded is ``stop``ped, or told by ``warn`` and done;
             None to stop what is vital.
         keeping: How large and how old files get.
-        preface: Gives event and details of a record that is to be before the first one.
+        preface: Records what is to be before the first record, once there is one.
         mirror: Is told the newest record now and then, to keep it elsewhere.
     """
 
@@ -112,8 +108,8 @@ class AuditLog:
         warn: Callable[[str], None] | None = None,
         on_failure: Literal["stop", "warn"] | None = None,
         keeping: Keeping | None = None,
-        preface: Callable[[], tuple[str, Facts]] | None = None,
-        mirror: Callable[[Link], None] = lambda _link: None,
+        preface: Callable[[Recorder], None] | None = None,
+        mirror: Callable[[Link], None] | None = None,
     ) -> None:
         self.path = path
         self._load_key = key
@@ -126,7 +122,7 @@ class AuditLog:
         self._on_failure = on_failure
         self._keeping = keeping or Keeping()
         self._prefaces = [] if preface is None else [preface]
-        self._mirror = mirror
+        self._mirror = mirror or (lambda _link: None)
         self._own_look = _OwnLook("take its fingerprint for the audit record")
         self._said: dict[tuple[str | None, ...], tuple[str | None, ...]] = {}
         self._fragments: dict[tuple[str | None, ...], str] = {}
@@ -185,6 +181,7 @@ class AuditLog:
             facts = self._facts((reason, event, kind, outcome, host, profile), mark, details)
             if self._later.records is None:
                 self._write([facts], durable=durable)
+                self._warned = False
             else:
                 self._later.records.append(facts)
         except GuardError as error:
@@ -280,12 +277,21 @@ class AuditLog:
         # Of several threads one has it; and it has it again where it cannot be written.
         preface = self._prefaces.pop()
         try:
-            event, details = preface()
-            first = self._facts((None, event, None, "ok", None, None), None, details)
-            self._pen_of_this_process().write([first, *records], durable=durable)
+            with self._apart() as first:
+                preface(self)
+            self._pen_of_this_process().write([*first, *records], durable=durable)
         except BaseException:
             self._prefaces.append(preface)
             raise
+
+    @contextlib.contextmanager
+    def _apart(self) -> Iterator[list[str]]:
+        """Have what this thread records in the block put into a list."""
+        before, self._later.records = self._later.records, []
+        try:
+            yield self._later.records
+        finally:
+            self._later.records = before
 
     def _append_or_owe(self, records: Sequence[str]) -> None:
         try:
@@ -419,46 +425,6 @@ def _scrubbed(words: Words, scrubber: Scrubber) -> Words:
     return tuple(None if word is None else part for word, part in zip(words, parts, strict=True))
 
 
-def load_or_create_key(path: Path) -> bytes:
-    """Return the key in the file `path`, which is made if it is missing.
-
-    Each line is one key of `guard.links`, oldest first.
-
-    Raises:
-        AuditBroken: The file holds no such key.
-        UnsafeFile: Others have access to it, or something else stands in its place.
-        FileUnwritable: It cannot be made.
-    """
-    import base64  # noqa: PLC0415 - only where something is recorded
-
-    ensure_private_directory(path.parent)
-    if not check_private_file(path):
-        # Of several that make it, one wins; all read what that one made.
-        create_private(path, _new_key())
-    lines = (read_private(path) or b"").split()
-    try:
-        keys = [base64.b64decode(line, altchars=b"-_", validate=True) for line in lines]
-    except ValueError:
-        keys = []
-    if not keys or any(len(key) != KEY_BYTES for key in keys):
-        raise AuditBroken(path, "this is not the key that it was written with")
-    return b"".join(keys)
-
-
-def add_key(path: Path) -> None:
-    """Add a new key to the file `path`. With the next record the older one hands over to it.
-
-    Raises:
-        AuditBroken: The file holds no key.
-        UnsafeFile: Others have access to it, or something else stands in its place.
-        FileUnwritable: It cannot be replaced.
-    """
-    load_or_create_key(path)
-    lock = LockFile(path.with_name(f"{path.name}.lock"))
-    with at_the_edge(path), locked(lock, path, _PATIENCE):
-        replace_private(path, (read_private(path) or b"") + _new_key())
-
-
 def verify(path: Path, key: bytes) -> int:
     """Check the whole record, through all its files, and return the number of the newest one.
 
@@ -539,9 +505,3 @@ def _known_by(line: bytes) -> tuple[str, str] | None:
         return str(record["secret"]["fingerprint"]), str(record["secret"]["kind"])
     except (ValueError, RecursionError, LookupError, TypeError):
         return None
-
-
-def _new_key() -> bytes:
-    import base64  # noqa: PLC0415 - only where something is recorded
-
-    return base64.urlsafe_b64encode(os.urandom(KEY_BYTES)) + b"\n"

@@ -14,7 +14,7 @@ import os
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from guard import links, rotation
+from guard import events, links, rotation
 from guard.audit_files import head_of, lines_in, set_aside, start_link
 from guard.errors import AuditBroken
 from guard.files import check_private_file, sync_directory
@@ -27,12 +27,11 @@ if TYPE_CHECKING:
     from guard.links import Link, Start
     from guard.rotation import Keeping
 
-MENDED: Final = "audit.mended"
-ROTATED: Final = "audit.rotated"
-REMOVED: Final = "audit.removed"
-
 _MODE: Final = 0o600
 _MOST_OF_A_HEAD: Final = 256
+# Most records are far shorter than the longest.
+_MOST_OF_AN_END: Final = 4096
+_nature: Final = attrgetter("st_dev", "st_ino", "st_mode", "st_uid", "st_nlink")
 _status: Final = attrgetter(
     "st_dev", "st_ino", "st_mode", "st_uid", "st_nlink", "st_size", "st_mtime_ns", "st_ctime_ns"
 )
@@ -85,12 +84,13 @@ class Chain:
         """
         try:
             log, head, found = self._opened()
-            noted = [self._noted(MENDED, what) for what in found]
-            if records and self._first and self._keeping.is_full(log.size(), self._first):
-                log, moved = self._rotated(log, self._first)
-                noted += moved
-            if noted or records or self._has_new_key():
-                self._write(log, head, [*noted, *records])
+            noted = Noted(self._actor)
+            for what in found:
+                events.audit_mended(noted, what=what)
+            if records and self._first and self._keeping.is_full(log.known_size, self._first):
+                log = self._rotated(log, self._first, noted)
+            if noted.facts or records or self._has_new_key():
+                self._write(log, head, [*noted.facts, *records])
         except BaseException:
             # As nobody knows how the files were left, the next one looks.
             self._log = self._head = None
@@ -110,14 +110,12 @@ class Chain:
         log, head = self._log, self._head
         if log is not None and head is not None and log.is_as_left() and head.is_as_left():
             return log, head, []
-        log = self._log = _Kept(self._path, os.O_RDWR | os.O_APPEND)
-        head = self._head = _Kept(head_of(self._path), os.O_RDWR)
+        if log is None or head is None or not (log.is_there() and head.is_there()):
+            log = self._log = _Kept(self._path, os.O_RDWR | os.O_APPEND)
+            head = self._head = _Kept(head_of(self._path), os.O_RDWR)
         found = self._mended(log, head)
         self._first = links.start_of(log.beginning())
         return log, head, found
-
-    def _noted(self, event: str, reason: str) -> str:
-        return fragment({"event": event, "actor": self._actor, "outcome": "ok", "reason": reason})
 
     def _mended(self, log: _Kept, head: _Kept) -> list[str]:
         line, torn = self._end(log)
@@ -128,6 +126,7 @@ class Chain:
         found = []
         if torn:
             os.ftruncate(log.descriptor, log.size() - torn)
+            log.known_size -= torn
             found.append(f"an unfinished record of {torn} bytes was cut off")
         if told is None and tail != BEGINNING:
             found.append("the head file was missing or changed")
@@ -153,7 +152,9 @@ class Chain:
 
     def _end(self, log: _Kept) -> tuple[bytes, int]:
         """Return the last whole line, and how many bytes of an unfinished one follow it."""
-        end = log.ending(2 * LONGEST_LINE)
+        end = log.ending(_MOST_OF_AN_END)
+        if end.count(b"\n") < 2:  # noqa: PLR2004 - one ends the last line, one that before it
+            end = log.ending(2 * LONGEST_LINE)
         whole, newline, torn = end.rpartition(b"\n")
         if len(torn) > LONGEST_LINE:
             raise AuditBroken(self._path, "it ends in something that is not a record")
@@ -166,22 +167,23 @@ class Chain:
                 pass
         return line, len(torn)
 
-    def _rotated(self, log: _Kept, first: Start) -> tuple[_Kept, list[str]]:
-        """Set the full file aside; return the new one, and what to note in it."""
+    def _rotated(self, log: _Kept, first: Start, noted: Noted) -> _Kept:
+        """Set the full file aside; return the new one."""
         _sync(log.descriptor)
         aside = rotation.put_aside(self._path, first)
         if aside is None:
-            return log, []
+            return log
         self.rotated = True
         log = self._log = _Kept(self._path, os.O_RDWR | os.O_APPEND)
-        noted = [self._noted(ROTATED, f"{aside.name} ends with record {self.last.seq}")]
+        ends = f"{aside.name} ends with record {self.last.seq}"
+        events.audit_rotated(noted, what=ends)
         if self._keeping.days is not None:
             gone = rotation.remove_old(self._path, self._keeping.days, self._keys)
             if gone is not None:
                 why = f"records up to {gone.seq} were older than {self._keeping.days:g} days"
-                noted.append(self._noted(REMOVED, why))
+                events.audit_removed(noted, what=why)
         self._first = None
-        return log, noted
+        return log
 
     def _has_new_key(self) -> bool:
         return self.last.epoch + 1 < len(self._keys)
@@ -190,13 +192,16 @@ class Chain:
         last = self.last
         lines = []
         while last.epoch + 1 < len(self._keys):
-            line, last = links.hand_over(last, self._keys, self._actor)
+            handed = Noted(self._actor)
+            events.audit_key_changed(handed, **links.hand_over(last, self._keys))
+            line, last = links.line_of(handed.facts[0], last, self._keys)
             lines.append(line)
+            last = last._replace(epoch=last.epoch + 1)
         for facts in records:
             line, last = links.line_of(facts, last, self._keys)
             lines.append(line)
         data = b"".join(lines)
-        size = log.size()
+        size = log.known_size
         if os.write(log.descriptor, data) != len(data):
             os.ftruncate(log.descriptor, size)
             raise AuditBroken(self._path, "the disk is full")
@@ -230,6 +235,23 @@ def _sync(descriptor: int) -> None:
     getattr(os, "fdatasync", os.fsync)(descriptor)
 
 
+class Noted:
+    """Gathers what the record notes of itself.
+
+    Args:
+        actor: Who had it do that.
+    """
+
+    def __init__(self, actor: Mapping[str, Any]) -> None:
+        self._actor = actor
+        self.facts: list[str] = []
+
+    def record(self, event: str, **facts: Any) -> None:
+        """Note an event; see `AuditLog.record`."""
+        told = {"event": event, "actor": self._actor, "outcome": "ok", **facts}
+        self.facts.append(fragment(told))
+
+
 class _Kept:
     """A private file that is kept open, and how it was left.
 
@@ -241,11 +263,14 @@ class _Kept:
     def __init__(self, path: Path, flags: int) -> None:
         self._name = str(path)
         self._left: Any = None
+        self.known_size = 0
         self.descriptor = _open(path, flags)
+        self._nature = _nature(os.fstat(self.descriptor))
 
     def size(self) -> int:
-        """Return how long it is."""
-        return os.fstat(self.descriptor).st_size
+        """Return how long it is, and know it from now on."""
+        self.known_size = os.fstat(self.descriptor).st_size
+        return self.known_size
 
     def beginning(self) -> bytes:
         """Return its first bytes."""
@@ -264,7 +289,15 @@ class _Kept:
 
     def leave(self) -> None:
         """Remember how it is now."""
-        self._left = _status(os.fstat(self.descriptor))
+        found = os.fstat(self.descriptor)
+        self._left, self.known_size = _status(found), found.st_size
+
+    def is_there(self) -> bool:
+        """Tell whether what is in its place is the same file, whoever wrote to it since."""
+        try:
+            return bool(_nature(os.lstat(self._name)) == self._nature)
+        except FileNotFoundError:
+            return False
 
     def is_as_left(self) -> bool:
         """Tell whether what is in its place is the same file, and nobody has touched it since."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from guard import events
 from guard.secret import Secret
+from guard.settling import Settling
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -25,6 +27,7 @@ class Custody:
     def __init__(self, scrubber: Scrubber, audit: AuditLog | None = None) -> None:
         self.scrubber = scrubber
         self.audit = audit
+        self._settling = Settling(self._sync)
         self._hidden = False
 
     def take(self, value: str, kind: str) -> Secret:
@@ -39,12 +42,25 @@ class Custody:
         """
         secret = self.take(value, kind)
         if self.audit is not None:
-            self.audit.record("secret.entered", secret=secret)
+            events.secret_entered(self.audit, secret=secret)
         return secret
 
     def afterwards(self) -> AbstractContextManager[None]:
         """Note what this thread does in a block at its end; see `AuditLog.afterwards`."""
         return contextlib.nullcontext() if self.audit is None else self.audit.afterwards()
+
+    async def settle(self) -> None:
+        """Wait until what was noted is on the disk: before what was revealed leaves the process.
+
+        Raises:
+            AuditBroken: It cannot be; and what else `AuditLog.settle` raises.
+        """
+        if self.audit is not None and not self.audit.is_settled:
+            await self._settling.settle()
+
+    def _sync(self) -> None:
+        if self.audit is not None:
+            self.audit.settle()
 
     def entered(self, secret: Secret, value: str) -> None:
         """Teach the scrubber a secret's value; the first one closes this process's memory too."""
@@ -55,7 +71,7 @@ class Custody:
             self._hidden = True
         self.scrubber.learn(value, secret.kind)
 
-    def revealed(self, secret: Secret, purpose: str) -> None:
+    def revealed(self, secret: Secret, purpose: str, host: str | None) -> None:
         """Note that a secret is used, before it is."""
         if self.audit is not None:
-            self.audit.record("secret.revealed", secret=secret, reason=purpose)
+            events.secret_revealed(self.audit, secret=secret, purpose=purpose, host=host)

@@ -106,17 +106,10 @@ def line_of(facts: str, last: Link, keys: list[bytes]) -> tuple[bytes, Link]:
     return b"%b%b" % (body, f'{_MAC_FIELD}{mac}"}}\n'.encode()), Link(seq, mac, epoch)
 
 
-def hand_over(last: Link, keys: list[bytes], actor: Mapping[str, Any]) -> tuple[bytes, Link]:
-    """Return the line by which the key of `last` gives way to the next one, and its link."""
+def hand_over(last: Link, keys: list[bytes]) -> dict[str, str]:
+    """Return what the key of `last` says when it gives way to the next one, which signs it."""
     old, new = keys[last.epoch], keys[last.epoch + 1]
-    facts = {
-        "event": HANDED_OVER,
-        "actor": actor,
-        "outcome": "ok",
-        "key": {"old": key_name(old), "new": key_name(new), "signature": _signature(new, last.mac)},
-    }
-    line, link = line_of(fragment(facts), last, keys)
-    return line, link._replace(epoch=last.epoch + 1)
+    return {"old": key_name(old), "new": key_name(new), "signature": _signature(new, last.mac)}
 
 
 def links(path: Path, lines: Iterable[bytes], keys: list[bytes], last: Link) -> Iterator[Link]:
@@ -225,7 +218,7 @@ def _is_sound_hand_over(line: bytes, keys: list[bytes], epoch: int, prev: str) -
     record = _record_in(line) or {}
     if record.get("event") != HANDED_OVER or epoch + 1 >= len(keys):
         return False
-    told = record.get("key", {}).get("signature", "")
+    told = record.get("details", {}).get("signature", "")
     return hmac.compare_digest(told, _signature(keys[epoch + 1], prev))
 
 

@@ -108,6 +108,7 @@ class LockFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._name = str(path)
         self._descriptor: int | None = None
 
     @contextlib.contextmanager
@@ -121,19 +122,31 @@ class LockFile:
             TimeoutError: Another process had it all the time.
             OSError: The file cannot be made, or something else stands in its place.
         """
-        descriptor = self._descriptor = self._taken(seconds)
+        self.take(seconds)
         try:
             yield
         finally:
-            _unlock(descriptor)
+            self.give()
+
+    def take(self, seconds: float) -> None:
+        """Take the lock, as `held` does, for who gives it back without fail."""
+        self._descriptor = self._taken(seconds)
+
+    def give(self) -> None:
+        """Give back the lock that was taken."""
+        if self._descriptor is not None:
+            _unlock(self._descriptor)
 
     def _taken(self, seconds: float) -> int:
         descriptor = self._descriptor
         if descriptor is not None:
-            if _lock(descriptor, wait=False) and _is_at(self._path, descriptor):
+            free = _lock(descriptor, wait=False)
+            if free and _is_at(self._name, descriptor):
                 _sign(descriptor)
                 return descriptor
             self._close()
+            if not free:
+                return self._waited_for(seconds)
         descriptor = take_now(self._path)
         return self._waited_for(seconds) if descriptor is None else descriptor
 
@@ -181,23 +194,27 @@ def _hand_over(work: Callable[[], D], taken: Future[D]) -> None:
         release(descriptor)
 
 
-def _is_at(path: Path, descriptor: int) -> bool:
+def _is_at(path: Path | str, descriptor: int) -> bool:
     try:
-        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+        there, ours = os.lstat(path), os.fstat(descriptor)
     except FileNotFoundError:
         return False
+    return (there.st_ino, there.st_dev) == (ours.st_ino, ours.st_dev)
 
 
 def _sign(descriptor: int) -> None:
     """Write this process's id into the lock file, for those who wait."""
     # A full disk must not prevent locking; then the holder is unknown.
     with contextlib.suppress(OSError):
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, _PID % os.getpid())
+        _write_at_start(descriptor, _PID % os.getpid())
 
 
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt
+
+    def _write_at_start(descriptor: int, data: bytes) -> None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, data)
 
     def _lock(descriptor: int, *, wait: bool) -> bool:
         while True:
@@ -219,6 +236,9 @@ if sys.platform == "win32":  # pragma: no cover
         msvcrt.locking(descriptor, how, 1)
 
 else:
+
+    def _write_at_start(descriptor: int, data: bytes) -> None:
+        os.pwrite(descriptor, data, 0)
 
     def _lock(descriptor: int, *, wait: bool) -> bool:
         """Lock the file, or tell that another process has it."""

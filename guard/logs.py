@@ -18,10 +18,11 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping, Sequence
+    from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
     from structlog.typing import EventDict, Processor, WrappedLogger
 
+    from guard.log_file import LogFile
     from guard.scrub import Scrubber
 
 _INDENT: Final = "  "
@@ -86,28 +87,43 @@ def get(name: str) -> Log:
     return Log(name)
 
 
-def show(scrubber: Scrubber, *, stream: TextIO) -> None:
-    """Show all records on `stream`, scrubbed.
+def show(
+    scrubber: Scrubber,
+    *,
+    stream: TextIO | None = None,
+    file: LogFile | None = None,
+    facts: Mapping[str, str] | None = None,
+) -> None:
+    """Show all records, scrubbed.
 
     Libraries are shown from the level INFO up; below it some write out whole headers, with values
     that nobody has told the scrubber.
+
+    Args:
+        scrubber: Replaces the secrets.
+        stream: Where to show them as lines of text.
+        file: Where to keep them as lines of JSON.
+        facts: What each of them carries.
     """
-    _take_over(lambda former: _shown(scrubber, stream, former), logging.DEBUG)
+    _take_over(lambda former: _handlers(scrubber, stream, file, facts or {}, former), logging.DEBUG)
 
 
 def silence() -> None:
     """Show no record, warnings of libraries included."""
-    _take_over(_Silence, None)
+    _take_over(lambda former: [_Silence(former)], None)
 
 
-def _take_over(handler_for: Callable[[_Former], logging.Handler], level: int | None) -> None:
-    """Put one handler in place of all others, which would show records as they are."""
+def _take_over(
+    handlers_for: Callable[[_Former], Sequence[logging.Handler]], level: int | None
+) -> None:
+    """Put ours in place of all other handlers, which would show records as they are."""
     reset()
     root = logging.getLogger()
     former = _Former(root.level, root.handlers[:])
     for handler in former.handlers:
         root.removeHandler(handler)
-    root.addHandler(handler_for(former))
+    for handler in handlers_for(former):
+        root.addHandler(handler)
     logging.captureWarnings(capture=True)
     if level is not None:
         root.setLevel(level)
@@ -116,13 +132,14 @@ def _take_over(handler_for: Callable[[_Former], logging.Handler], level: int | N
 def reset() -> None:
     """Undo `show` and `silence`."""
     root = logging.getLogger()
-    for handler in root.handlers[:]:
-        if isinstance(handler, _Shown | _Silence):
-            root.removeHandler(handler)
-            root.setLevel(handler.former.level)
-            logging.captureWarnings(capture=False)
-            for other in handler.former.handlers:
-                root.addHandler(other)
+    ours = [each for each in root.handlers if isinstance(each, _Shown | _Silence)]
+    for handler in ours:
+        root.removeHandler(handler)
+    for handler in ours[:1]:
+        root.setLevel(handler.former.level)
+        logging.captureWarnings(capture=False)
+        for other in handler.former.handlers:
+            root.addHandler(other)
     if structlog := sys.modules.get("structlog"):
         structlog.reset_defaults()
 
@@ -149,10 +166,10 @@ class _Silence(logging.NullHandler):
         self.former = former
 
 
-class _Shown(logging.StreamHandler[TextIO]):
+class _Shown(logging.StreamHandler[Any]):
     """Shows records; where one cannot be shown, it says no more than that, and counts it."""
 
-    def __init__(self, stream: TextIO, former: _Former) -> None:
+    def __init__(self, stream: TextIO | LogFile, former: _Former) -> None:
         super().__init__(stream)
         self.former = former
         self.lost = 0
@@ -171,12 +188,32 @@ def _is_worth_showing(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.INFO or hasattr(record, "_logger")
 
 
-def _shown(scrubber: Scrubber, stream: TextIO, former: _Former) -> _Shown:
+def _handlers(
+    scrubber: Scrubber,
+    stream: TextIO | None,
+    file: LogFile | None,
+    facts: Mapping[str, str],
+    former: _Former,
+) -> Sequence[_Shown]:
+    gather = _gathering(facts)
+    handlers = []
+    if stream is not None:
+        handlers.append(_shown(stream, former, gather, _Renderer(scrubber)))
+    if file is not None:
+        handlers.append(_shown(file, former, gather, _JsonRenderer(scrubber)))
+    return handlers
+
+
+def _gathering(facts: Mapping[str, str]) -> Sequence[Processor]:
+    """Set structlog up, and return what gathers what each record carries."""
     import structlog  # noqa: PLC0415 - slow to load, and rarely needed
 
-    formatter = structlog.stdlib.ProcessorFormatter
+    def carry(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {**facts, **event}
+
     gather: Sequence[Processor] = (
         structlog.contextvars.merge_contextvars,
+        carry,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -184,15 +221,24 @@ def _shown(scrubber: Scrubber, stream: TextIO, former: _Former) -> _Shown:
         structlog.processors.format_exc_info,  # plain tracebacks: no local variables
     )
     structlog.configure(
-        processors=[*gather, formatter.wrap_for_formatter],
+        processors=[*gather, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
+    return gather
+
+
+def _shown(
+    stream: TextIO | LogFile, former: _Former, gather: Sequence[Processor], render: Processor
+) -> _Shown:
+    import structlog  # noqa: PLC0415 - slow to load, and rarely needed
+
+    formatter = structlog.stdlib.ProcessorFormatter
     handler = _Shown(stream, former)
     handler.setFormatter(
         formatter(
             foreign_pre_chain=[*gather, structlog.stdlib.ExtraAdder()],
-            processors=[formatter.remove_processors_meta, _Renderer(scrubber)],
+            processors=[formatter.remove_processors_meta, render],
         )
     )
     return handler
@@ -211,6 +257,20 @@ class _Renderer:
         # Before anything is escaped, for escapes can hide a secret; and what has become of it,
         # for what only the whole shows.
         return self._scrubber.text(_rendered(self._scrubber.data(event)))
+
+
+class _JsonRenderer:
+    """Makes a line of JSON of a record."""
+
+    def __init__(self, scrubber: Scrubber) -> None:
+        self._scrubber = scrubber
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> str:
+        line = json.dumps(self._scrubber.data(event), default=str)
+        scrubbed = self._scrubber.text(line)
+        if scrubbed != line:
+            json.loads(scrubbed)  # a secret over several values took what is between them, too
+        return scrubbed
 
 
 def _rendered(event: MutableMapping[str, Any]) -> str:

@@ -7,13 +7,14 @@ import itertools
 import os
 from collections import deque
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from guard import events
 from guard.audit_files import lock_of
-from guard.chain import Chain
+from guard.chain import Chain, Noted
 from guard.errors import AuditBroken, AuditBusy
-from guard.files import check_private_directory, ensure_private_directory
-from guard.links import fragment
+from guard.files import ensure_private_directory
 from guard.locks import LockFile, holder_of
 from guard.rotation import compress
 from guard.rounds import Rounds
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from guard.links import Link
     from guard.rotation import Keeping
 
-DELAYED: Final = "audit.delayed"
-
+_nature: Final = attrgetter("st_dev", "st_ino", "st_mode", "st_uid")
 _MOST_OWED: Final = 1000
 _MIRRORED_EACH: Final = 1000
 
@@ -64,6 +64,8 @@ class Pen:
     ) -> None:
         self.process = os.getpid()
         self._path = path
+        self._directory = str(path.parent)
+        self._checked: object = None
         self._key = key
         self._actor = actor
         self._patience = patience
@@ -103,12 +105,10 @@ class Pen:
         if owed:
             late = f"{len(owed)} records could not be written when they were due"
             late += f", and {lost} more were lost" if lost else ""
-            facts = {"event": DELAYED, "actor": self._actor, "outcome": "ok", "reason": late}
-            records.insert(0, fragment(facts))
-        try:
-            check_private_directory(self._path.parent)
-        except OSError:
-            ensure_private_directory(self._path.parent)
+            noted = Noted(self._actor)
+            events.audit_delayed(noted, what=late)
+            records = [*noted.facts, *records]
+        self._check_directory()
         self._append(records, durable=any(each.durable for each in asked))
         for _ in owed:
             self._owed.popleft()
@@ -116,19 +116,33 @@ class Pen:
 
     def _append(self, records: Sequence[str], *, durable: bool) -> None:
         chain = self._chain = self._chain or self._new_chain(self._key())
-        with at_the_edge(self._path), locked(self._lock, self._path, self._patience):
-            chain.append(records)
-        if durable:
-            # Outside the lock: others may write meanwhile.
-            with at_the_edge(self._path):
+        with at_the_edge(self._path):
+            take(self._lock, self._path, self._patience)
+            try:
+                chain.append(records)
+            finally:
+                self._lock.give()
+            self._unsynced = self._unsynced or bool(records)
+            if durable:
+                # Outside the lock: others may write meanwhile.
                 chain.sync()
-        self._unsynced = not durable and (self._unsynced or bool(records))
+                self._unsynced = False
         self._unmirrored += len(records)
         rotated, chain.rotated = chain.rotated, False
         if rotated or self._unmirrored >= _MIRRORED_EACH:
             self._tell_mirror(chain.last)
         if rotated:
             compress(self._path)
+
+    def _check_directory(self) -> None:
+        # Only what it was is looked at each time; what it is now, once.
+        try:
+            found = _nature(os.lstat(self._directory))
+        except OSError:
+            found = None
+        if found is None or found != self._checked:
+            ensure_private_directory(self._path.parent)
+            self._checked = _nature(os.lstat(self._directory))
 
     def _tell_mirror(self, last: Link) -> None:
         self._unmirrored = 0
@@ -143,13 +157,19 @@ def locked(lock: LockFile, path: Path, patience: float) -> Iterator[None]:
         AuditBusy: Another process has kept it for too long.
         OSError: It cannot be made.
     """
-    stack = contextlib.ExitStack()
+    take(lock, path, patience)
     try:
-        stack.enter_context(lock.held(patience))
+        yield
+    finally:
+        lock.give()
+
+
+def take(lock: LockFile, path: Path, patience: float) -> None:
+    """Take the lock of a log, as `locked` does."""
+    try:
+        lock.take(patience)
     except TimeoutError:
         raise AuditBusy(path, holder_of(lock_of(path)), patience) from None
-    with stack:
-        yield
 
 
 @contextlib.contextmanager

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from guard.links import Link, Start
 
 _MEGABYTE: Final = 1 << 20
+# MACs, which nothing compresses, are most of what is left: a higher level gains little.
+_LEVEL: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +54,13 @@ class Keeping:
     days_a_file: float = 30.0
     days: float | None = None
 
-    def is_full(self, size: int, first: Start | None) -> bool:
+    def is_full(self, size: int, first: Start) -> bool:
         """Tell whether a file is to be set aside.
 
         Args:
             size: How long it is.
             first: How its first record begins.
         """
-        if first is None:
-            return False
         return size >= self.bytes_a_file or _is_before(first, self.days_a_file)
 
 
@@ -122,7 +122,9 @@ def compress(path: Path) -> None:
         try:
             for each in set_aside(path.parent):
                 if each.suffix != COMPRESSED:
-                    replace_private(_compressed(each), gzip.compress(_content(each), mtime=0))
+                    replace_private(
+                        _compressed(each), gzip.compress(_content(each), _LEVEL, mtime=0)
+                    )
                     remove_private(each)
         finally:
             release(lock)

@@ -15,7 +15,7 @@ class Ledger(Protocol):
     def entered(self, secret: Secret, value: str) -> None:
         """Hear that `value` is now held by `secret`."""
 
-    def revealed(self, secret: Secret, purpose: str) -> None:
+    def revealed(self, secret: Secret, purpose: str, host: str | None) -> None:
         """Hear that `secret` is about to be revealed for `purpose`; raising prevents it."""
 
 
@@ -45,14 +45,15 @@ class Secret:
         """What the secret is, such as ``access-token``."""
         return self.__kind
 
-    def reveal(self, purpose: str) -> str:
+    def reveal(self, purpose: str, *, host: str | None = None) -> str:
         """Return the value, once the ledger has noted `purpose`.
 
         Args:
             purpose: What it is used for now, such as ``send to token endpoint``.
+            host: The host that it goes to, if it does.
         """
         if self.__ledger is not None:
-            self.__ledger.revealed(self, purpose)
+            self.__ledger.revealed(self, purpose, host)
         return self.__value
 
     def same_as(self, other: Secret) -> bool:

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 
-FOUNDATION = {"guard", "twg", "twg.errors"}
-"""What anything in twg may import: the guard, the version, the errors."""
+FOUNDATION = {"guard", "twg", "twg.errors", "twg.events"}
+"""What anything in twg may import: the guard, the version, the errors, what is recorded."""
 
 MAY_IMPORT = {
     "guard": {"guard"},
     "twg": set(),
     "twg.errors": {"guard"},
     "twg.schemas": FOUNDATION,
+    "twg.events": {"guard"},
     "twg.settings": FOUNDATION,
     "twg.transport": set(),
     "twg.trust": FOUNDATION,

@@ -29,7 +29,14 @@ from twg.transport import IDLE_SECONDS, Connections
 from twg.trust import context_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Iterator,
+        Mapping,
+    )
     from pathlib import Path
     from types import TracebackType
 
@@ -242,6 +249,7 @@ class Http:
         connect_seconds: Time limit for a connection.
         read_seconds: Time limit for each wait for bytes.
         idle_seconds: After how long an unused connection is closed.
+        settle: Is awaited before each request leaves; raising prevents it.
     """
 
     def __init__(
@@ -254,12 +262,14 @@ class Http:
         connect_seconds: float = 10,
         read_seconds: float = 20,
         idle_seconds: float = IDLE_SECONDS,
+        settle: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._ca_bundle = ca_bundle
         self._proxy = proxy
         self._no_proxy = no_proxy
         self._user_agent = user_agent
         self._idle_seconds = idle_seconds
+        self._settle = settle
         waits = httpx.Timeout(read_seconds, connect=connect_seconds)
         self._extensions = {"timeout": waits.as_dict()}
         # Certificates cost 20 ms: plain loopback calls do not pay for them.
@@ -406,6 +416,8 @@ class Http:
         request = httpx.Request(
             method, url, headers=headers, content=content, extensions=self._extensions
         )
+        if self._settle is not None:
+            await self._settle()
         answer = await transport.handle_async_request(request)
         try:
             answer.request = request
@@ -460,7 +472,7 @@ class _Revealing:
                     f"a {value.kind} was about to go to {self._target}, "
                     "which it was not issued for; nothing was sent"
                 )
-            return value.reveal(f"send to {self._target}")
+            return value.reveal(f"send to {self._target}", host=urlsplit(self._target).netloc)
         if isinstance(value, dict):
             return {name: self.plain(inner) for name, inner in value.items()}
         if isinstance(value, list | tuple):

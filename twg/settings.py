@@ -10,7 +10,7 @@ import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from guard.errors import UnsafeFile
 from twg.errors import ConfigError
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 KeyPlaceName = Literal["keyring", "file"]
 
+T = TypeVar("T", float, None)
+
 _KNOWN: Final[Mapping[str, frozenset[str]]] = {
     "network": frozenset({"ca_bundle", "proxy", "no_proxy"}),
     "storage": frozenset({"key", "keyring_seconds"}),
     "login": frozenset({"wait_seconds"}),
     "policy": frozenset({"admin", "deny", "read_only", "longest_grant"}),
+    "audit": frozenset({"on_failure", "file_megabytes", "file_days", "keep_days", "syslog"}),
+    "log": frozenset({"file", "file_megabytes"}),
 }
 
 
@@ -45,6 +49,14 @@ class Settings:
         keyring_seconds: How long the OS key ring may take to answer.
         wait_seconds: How long `twg login` waits for the person.
         policy: What agents may not do, as it stands; made sense of where it is used.
+        audit_on_failure: Whether what cannot be recorded is stopped or done with a warning; None
+            to stop what is vital.
+        audit_file_megabytes: How large a file of the audit record gets.
+        audit_file_days: How old it gets.
+        audit_keep_days: How long the record is kept; None for ever.
+        audit_syslog: Whether the system's log is told of the newest record.
+        log_file: Whether the log is kept in a file.
+        log_file_megabytes: How large that gets.
     """
 
     config_dir: Path
@@ -59,6 +71,13 @@ class Settings:
     keyring_seconds: float = 8.0
     wait_seconds: float = 300.0
     policy: Mapping[str, Any] = field(default_factory=dict)
+    audit_on_failure: Literal["stop", "warn"] | None = None
+    audit_file_megabytes: float = 8.0
+    audit_file_days: float = 30.0
+    audit_keep_days: float | None = None
+    audit_syslog: bool = True
+    log_file: bool = False
+    log_file_megabytes: float = 5.0
 
     @property
     def auth_conf(self) -> Path:
@@ -91,6 +110,7 @@ def load(environ: Mapping[str, str], *, home: Path | None = None) -> Settings:
     config_dir, state_dir = directories(environ, home=home)
     table = _read_toml(config_dir / "config.toml")
     network, storage = table.get("network", {}), table.get("storage", {})
+    audit, log = table.get("audit", {}), table.get("log", {})
     no_proxy = network.get("no_proxy", environ.get("NO_PROXY", environ.get("no_proxy", "")))
     return Settings(
         config_dir=config_dir,
@@ -105,6 +125,13 @@ def load(environ: Mapping[str, str], *, home: Path | None = None) -> Settings:
         keyring_seconds=_seconds(storage, "keyring_seconds", 8.0),
         wait_seconds=_seconds(table.get("login", {}), "wait_seconds", 300.0),
         policy=table.get("policy", {}),
+        audit_on_failure=_choice(audit, "on_failure", ("stop", "warn")),
+        audit_file_megabytes=_number(audit, "file_megabytes", 8.0, most=60.0),
+        audit_file_days=_number(audit, "file_days", 30.0),
+        audit_keep_days=_number(audit, "keep_days", None),
+        audit_syslog=_flag(audit, "syslog", default=True),
+        log_file=_flag(log, "file", default=False),
+        log_file_megabytes=_number(log, "file_megabytes", 5.0, most=1000.0),
     )
 
 
@@ -248,7 +275,7 @@ def _words(value: Any) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _choice(table: dict[str, Any], name: str, allowed: tuple[KeyPlaceName, ...]) -> Any:
+def _choice(table: dict[str, Any], name: str, allowed: tuple[str, ...]) -> Any:
     value = table.get(name)
     if value is not None and value not in allowed:
         raise ConfigError(f"the setting {name} is not one of {', '.join(allowed)}")
@@ -260,3 +287,19 @@ def _seconds(table: dict[str, Any], name: str, default: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 86400:  # noqa: PLR2004 - a day
         raise ConfigError(f"the setting {name} is not a number of seconds")
     return float(value)
+
+
+def _number(table: dict[str, Any], name: str, default: T, *, most: float = 36_500.0) -> float | T:
+    value = table.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
+        raise ConfigError(f"the setting {name} is not a number between 0 and {most:g}")
+    return float(value)
+
+
+def _flag(table: dict[str, Any], name: str, *, default: bool) -> bool:
+    value = table.get(name, default)
+    if not isinstance(value, bool):
+        raise ConfigError(f"the setting {name} is neither true nor false")
+    return value

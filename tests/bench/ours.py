@@ -92,7 +92,10 @@ async def manager_at(root: Path) -> AsyncIterator[tuple[TokenManager, SealedStor
     """Yield a manager as the command has it, and its store."""
     custody = custody_at(root)
     store = store_at(root, custody)
-    async with Http() as http, TokenManager(store=store, http=http, custody=custody) as manager:
+    async with (
+        Http(settle=custody.settle) as http,
+        TokenManager(store=store, http=http, custody=custody) as manager,
+    ):
         yield manager, store
 
 

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import jsonschema
 from anyio import to_thread
 
 from guard import audit
 from tests.auth.parts import credential_at, issued_by
 from tests.cli import orphanage, shapes
+from tests.docs.audit_catalogue import SCHEMA
 from tests.rigs.surroundings import FakeBrowser, clean_env
 from tests.roads.traveller import Traveller
 from tests.sandbox.running import SandboxHandle
@@ -168,12 +170,23 @@ class Console:
         path.write_text(text)
 
     def records(self, event: str | None = None) -> list[dict[str, Any]]:
-        """Return the audit record, or what it has of one event; its chain must be whole."""
+        """Return the audit record, or what it has of one event.
+
+        Its chain must be whole, and each record as the schema says.
+        """
         path = self.state / "audit.jsonl"
         audit.verify(path, audit.load_or_create_key(self.state / "audit.key"))
         lines = path.read_text().splitlines() if path.exists() else []
         records = [json.loads(line) for line in lines]
+        validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
+        for record in records:
+            validator.validate(record)
         return [one for one in records if event in {None, one["event"]}]
+
+    def happened(self) -> list[str]:
+        """Return the events of the audit record, less what frames each command."""
+        events = [record["event"] for record in self.records()]
+        return [event for event in events if not event.startswith("command.")]
 
     def traces_of(self, *secrets: str) -> list[str]:
         """Name every file and output that holds one of `secrets`, as it is or encoded."""

@@ -129,6 +129,7 @@ def test_the_keys_of_both_files_are_moved(with_ring: Console) -> None:
     found = checks_of(with_ring)
     assert (found["store"], found["admin store"]) == ("ok", "ok")
     assert len(with_ring.records("key.moved")) == 2
+    assert len(with_ring.records("audit.key_changed")) == 1
     with_ring.settings('[storage]\nkey = "keyring"\n')
     told = with_ring.twg("auth", "storage", "file").out
     assert 'config.toml says key = "keyring", which goes for new files alone' in told

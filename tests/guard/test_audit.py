@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guard import audit, pen
+from guard import audit, chain, pen
 from guard.audit import (
     LONGEST_REASON,
     Actor,
@@ -100,6 +100,43 @@ def half(descriptor, data):
     write(descriptor, data[: len(data) // 2])
     os.kill(os.getpid(), signal.SIGKILL)
 os.write = half
+"""
+SIXTY_FOUR = """
+import os, signal, sys, threading
+from pathlib import Path
+from guard.audit import Actor, AuditLog, load_or_create_key
+path, dying = Path(sys.argv[1]), int(sys.argv[2])
+def child(number):
+    log = AuditLog(
+        path,
+        key=lambda: load_or_create_key(path.with_suffix(".key")),
+        actor=Actor.of_this_process(agent=None, command=f"writer {number}", environ={}),
+        patience=120,
+    )
+    os.read(go, 1)
+    for each in range(10):
+        if number < dying and each == 5:
+            write = os.write
+            def half(descriptor, data):
+                if not bytes(data).startswith(b'{"ts":'):
+                    return write(descriptor, data)
+                write(descriptor, data[: len(data) // 2])
+                os.kill(os.getpid(), signal.SIGKILL)
+            os.write = half
+        log.record("token.refreshed", reason=f"{each}")
+    os._exit(0)
+go, gone = os.pipe()
+children = []
+for number in range(64):
+    pid = os.fork()
+    if pid == 0:
+        os.close(gone)
+        child(number)
+    children.append(pid)
+os.close(go)
+os.close(gone)
+ends = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+assert sorted(ends) == [-signal.SIGKILL] * dying + [0] * (64 - dying), ends
 """
 FILL_THE_DISK = """
 import resource
@@ -388,6 +425,22 @@ def test_h_g1_of_many_processes_no_line_is_lost_torn_or_out_of_chain(path: Path)
             assert [record["reason"].split()[0] for record in own] == [*map(str, range(20))]
 
 
+def test_h_g1_of_64_processes_some_are_killed_amid_a_line_and_no_line_is_lost(path: Path) -> None:
+    """H-G1: each torn line is mended by whoever comes next, and that is recorded."""
+    run(SIXTY_FOUR, path, 8)
+    run(APPEND, path, 1, 1)
+    found = records(path)
+    assert verify(path, key_of(path)) == len(found)
+    for number in range(64):
+        own = [each for each in found if each["actor"]["command"] == f"writer {number}"]
+        said = [each["reason"] for each in own if each["event"] == "token.refreshed"]
+        assert said == [*map(str, range(5 if number < 8 else 10))]
+    mended = [each for each in found if each["event"] == "audit.mended"]
+    # Fewer, where one that mends an end is killed amid its own line.
+    assert 1 <= len(mended) <= 8
+    assert all("an unfinished record" in each["reason"] for each in mended)
+
+
 def test_what_waits_at_one_moment_is_written_at_once(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -437,6 +490,87 @@ def test_h_g3_on_a_full_disk_a_record_is_refused_and_the_others_stay(path: Path)
     run(APPEND, path, 1, 1)
     assert verify(path, key_of(path)) == 3
     assert {record["event"] for record in records(path)} == {"token.refreshed"}
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "vital", "stops"),
+    [
+        (None, True, True),
+        (None, False, False),
+        ("stop", True, True),
+        ("stop", False, True),
+        ("warn", True, False),
+        ("warn", False, False),
+    ],
+)
+def test_h_g3_the_setting_decides_whether_what_cannot_be_recorded_is_done(
+    path: Path, on_failure: Any, *, vital: bool, stops: bool
+) -> None:
+    """H-G3: by default what is vital is stopped; what is done is told, and recorded later."""
+    told: list[str] = []
+    log = log_at(path, patience=0.05, on_failure=on_failure, warn=told.append)
+    log.record("first")
+    with locked(path), pytest.raises(AuditBusy) if stops else contextlib.nullcontext():
+        log.record("second", vital=vital)
+    assert len(told) == (not stops)
+    log.record("last")
+    events = [each["event"] for each in records(path)]
+    assert events == (["first", "last"] if stops else ["first", "audit.delayed", "second", "last"])
+
+
+def test_h_g3_a_warning_is_enough_to_prove_where_the_setting_says_so(path: Path) -> None:
+    """H-G3."""
+    told: list[str] = []
+    log = log_at(path, patience=0.05, on_failure="warn", warn=told.append)
+    log.record("first")
+    with locked(path):
+        log.prove()
+    assert len(told) == 1
+
+
+def test_what_is_to_be_durable_is_synced_before_it_returns(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = log_at(path)
+    log.record("first")
+    assert not log.is_settled
+    at_sync: list[list[str]] = []
+    monkeypatch.setattr(
+        chain, "_sync", lambda _log: at_sync.append([each["event"] for each in records(path)])
+    )
+    log.record("second", durable=True)
+    assert at_sync == [["first", "second"]]
+    assert log.is_settled
+
+
+def test_before_the_first_record_comes_its_preface_once(path: Path) -> None:
+    def preface(log: Any) -> None:
+        log.record("command.started", details={"version": "1"})
+
+    log = log_at(path, patience=0.05, preface=preface)
+    log.prove()
+    with locked(path), pytest.raises(AuditBusy):
+        log.record("refused")
+    assert not log.has_begun
+    log.record("first")
+    log.record("second")
+    assert [each["event"] for each in records(path)] == ["command.started", "first", "second"]
+    assert records(path)[0]["details"] == {"version": "1"}
+
+
+def test_details_are_scrubbed_cut_and_bounded(path: Path) -> None:
+    """H-F3."""
+    scrubber = Scrubber()
+    scrubber.learn(TOKEN, "access-token")
+    log = log_at(path, scrubber=scrubber)
+    log.record("e", details={"words": [TOKEN, "x" * 900], "in": {"it": TOKEN}, "none": None})
+    log.record("e", details={"words": ["x" * 400] * 200})
+    first, second = [each["details"] for each in records(path)]
+    assert first == {
+        "words": ["‹redacted:access-token›", "x" * LONGEST_REASON],
+        "in": {"it": "‹redacted:access-token›"},
+    }
+    assert second == {"omitted": "too long"}
 
 
 def test_another_writer_is_waited_for_only_so_long_and_named(path: Path) -> None:
@@ -716,6 +850,21 @@ def test_h_g2_without_its_head_file_the_end_is_not_certain(
     log_at(path).record("e")
     assert verify(path, KEY) == 4
     assert records(path)[2]["reason"] == "the head file was missing or changed"
+
+
+def test_h_g2_an_end_that_was_put_back_beside_another_head_is_seen(path: Path) -> None:
+    """H-G2: both are of this key; they are not of one time."""
+    written(path, 1)
+    head = path.with_name("audit.head")
+    earlier = path.read_bytes(), head.read_bytes()
+    log_at(path).record("first")
+    first = path.read_bytes()
+    path.write_bytes(earlier[0])
+    head.write_bytes(earlier[1])
+    log_at(path).record("second")
+    path.write_bytes(first)
+    with pytest.raises(AuditBroken, match="record 2 is not the one that its head file names"):
+        verify(path, KEY)
 
 
 def test_h_g2_writing_on_does_not_hide_what_was_cut_off(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guard import rotation
+from guard import chain, rotation
 from guard.actor import Actor
 from guard.audit import (
     AuditLog,
@@ -147,6 +148,21 @@ def test_where_there_is_no_record_there_are_no_files_of_it(path: Path) -> None:
     assert segments(path.parent) == []
 
 
+def test_a_full_file_is_on_the_disk_before_it_is_set_aside(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever syncs what it wrote later has another file open by then."""
+    write(path, 6)
+    sizes: list[int] = []
+    monkeypatch.setattr(chain, "_sync", lambda log: sizes.append(os.fstat(log).st_size))
+    before = len(set_aside(path.parent))
+    size = 0
+    while len(set_aside(path.parent)) == before:
+        size = path.stat().st_size
+        write(path, 1)
+    assert sizes == [size]
+
+
 def test_an_old_file_is_set_aside_however_small(path: Path) -> None:
     write(path, 1, keeping=Keeping())
     write(path, 1, keeping=Keeping(days_a_file=0))
@@ -176,6 +192,9 @@ def test_h_g1_killed_at_any_step_of_a_rotation_no_record_is_lost(path: Path, ste
     kept = [each["reason"] for each in records(path) if each["event"] == "token.refreshed"]
     assert kept == [*map(str, range(len(before))), *map(str, range(40))]
     assert {each.suffix for each in set_aside(path.parent)} == {".gz"}
+    mended = [each["reason"] for each in records(path) if each["event"] == "audit.mended"]
+    torn = ["an unfinished record of 40 bytes was cut off"]
+    assert mended == (torn if step == "in its first line" else [])
 
 
 def complete(path: Path) -> list[dict[str, Any]]:
@@ -275,8 +294,12 @@ def test_a_removal_that_was_cut_short_is_finished_the_next_time(
     """The note is written first: what it names may still be there."""
     write(path, 12)
     with monkeypatch.context() as patched:
-        patched.setattr(rotation, "remove_private", lambda _path: None)
+        noted: list[bool] = []
+        note = start_note_of(path)
+        patched.setattr(rotation, "remove_private", lambda _path: noted.append(note.exists()))
         write(path, 9, keeping=Keeping(bytes_a_file=1500, days=0))
+    assert noted
+    assert all(noted)
     assert verify(path, KEY) == records(path)[-1]["seq"]
     write(path, 9, keeping=Keeping(bytes_a_file=1500, days=0))
     assert records(path)[0]["seq"] > 1
@@ -315,8 +338,8 @@ def test_a_key_hands_over_to_the_next_and_the_chain_goes_on(path: Path) -> None:
     assert len(key) == 64
     assert verify(path, key) == 7
     (handed,) = [each for each in records(path) if each["event"] == "audit.key_changed"]
-    assert handed["key"]["old"] == key_name(key[:32])
-    assert handed["key"]["new"] == key_name(key[32:])
+    assert handed["details"]["old"] == key_name(key[:32])
+    assert handed["details"]["new"] == key_name(key[32:])
     assert log_at(path, **keyed_at(path)).fingerprint("a secret") == before
     for half in (key[:32], key[32:]):
         with pytest.raises(AuditBroken):

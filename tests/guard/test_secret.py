@@ -246,7 +246,7 @@ class Ear:
     def entered(self, secret: Secret, value: str) -> None:
         self.heard.append((secret.kind, value))
 
-    def revealed(self, secret: Secret, purpose: str) -> None:
+    def revealed(self, secret: Secret, purpose: str, _host: str | None) -> None:
         self.heard.append((secret.kind, purpose))
         if self._deaf:
             raise OSError("the record cannot be written")

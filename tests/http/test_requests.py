@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from guard.errors import AuditBroken
 from tests.http.conftest import MARK
 from tests.http.peers import Keeper, listening
 from tests.oauth.servers import document, status
@@ -70,6 +72,39 @@ async def test_a_secret_for_this_origin_arrives_whole(
         "json": {"deep": [{"er": MARK}]},
     }
     assert carried(way, got) == expected[way]
+
+
+async def test_what_was_noted_is_settled_before_a_request_leaves(
+    server: Server, secret: Secret
+) -> None:
+    server.on("/x", document({}))
+    seen: list[int] = []
+
+    async def settle() -> None:
+        seen.append(len(server.received))
+
+    async with Http(settle=settle) as http:
+        pinned = frozenset({origin(server.url)})
+        await http.request("POST", f"{server.url}/x", pinned=pinned, bearer=secret)
+    assert seen == [0]
+    assert len(server.received) == 1
+
+
+async def test_h_g3_what_cannot_be_settled_is_not_sent(server: Server, secret: Secret) -> None:
+    """H-G3."""
+
+    async def settle() -> None:
+        raise AuditBroken(Path("audit.jsonl"), "the disk is full")
+
+    async with Http(settle=settle) as http:
+        with pytest.raises(AuditBroken):
+            await http.request(
+                "POST",
+                f"{server.url}/x",
+                pinned=frozenset({origin(server.url)}),
+                bearer=secret,
+            )
+    assert server.received == []
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])

@@ -95,7 +95,7 @@ def test_systemd_has_a_timer_until_it_is_disabled(
     assert gone == {"enabled": False, "removed_from": ["systemd"]}
     assert files_in(home) == {".config/systemd/user/theirs.timer"}
     assert status_of(console)["enabled"] is False
-    assert [one["event"] for one in console.records()] == ["upkeep.enabled", "upkeep.disabled"]
+    assert console.happened() == ["upkeep.enabled", "upkeep.disabled"]
 
 
 def test_a_real_systemd_renews_what_is_due(

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from guard.errors import GuardError
+from twg import events
 from twg.auth.safekeeping import Successor, nobody, same
 from twg.auth.tasks import End, first_of
 from twg.errors import (
@@ -34,7 +35,7 @@ from twg.errors import (
 from twg.vault import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from guard.custody import Custody
     from guard.secret import Secret
@@ -138,7 +139,7 @@ class Renewer:
                 # By force without having seen anything: a person's wish, not a caller's need.
                 return await self._send(credential, insist=force and seen is None)
             except (TwgError, GuardError) as error:
-                self._note("token.refresh_failed", credential, "failed", str(error))
+                self._note(events.token_refresh_failed, credential, str(error))
                 raise
 
     async def _saved_by_another(self, seen: Credential) -> Credential:
@@ -226,8 +227,7 @@ class Renewer:
                 newest = await self._keeping.save(successor, credential)
                 self._ages.issued(answer.access, newest.profile, asked_at)
                 unsaved = self._keeping.why_kept(credential.profile)
-                outcome = "ok" if unsaved is None else "not saved"
-                self._note("token.refreshed", newest, outcome, str(unsaved or ""))
+                self._note(events.token_refreshed, newest, str(unsaved or ""))
         return newest
 
     @contextlib.contextmanager
@@ -264,7 +264,7 @@ class Renewer:
             await self._store.save(refused, expected=found.generation)
         refusal = _refusal(refused)
         if isinstance(refusal, AuthExpired):
-            self._note("session.expired", refused, "ok", str(refusal))
+            self._note(events.session_expired, refused, str(refusal))
         raise refusal from error
 
     def _refused(
@@ -284,15 +284,14 @@ class Renewer:
         words = error.description or error.error
         return replace(credential.as_refused(f"{why} ({words})"), used_at=None)
 
-    def _note(self, event: str, credential: Credential, outcome: str, reason: str = "") -> None:
+    def _note(self, event: Callable[..., None], credential: Credential, reason: str) -> None:
         if self._custody.audit is None:
             return
         # It has happened by now, whether or not it can be recorded.
         with self._custody.afterwards():
-            self._custody.audit.record(
-                event,
+            event(
+                self._custody.audit,
                 secret=credential.tokens.refresh or credential.tokens.access,
-                outcome=outcome,
                 reason=reason or None,
                 host=urlsplit(credential.provider.issuer).netloc,
                 profile=credential.profile,

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import anyio
 
+from twg import events
 from twg.auth.ages import Ages, this_uptime
 from twg.auth.consent import Consent
 from twg.auth.method import Method
@@ -211,7 +212,7 @@ class SignIn:
         except BaseException:
             if not saved:
                 # Tokens that nobody keeps are ended, rather than lost sight of.
-                self._note("token.issued", credential)
+                self._note(events.token_issued, credential)
                 await self._ended(credential)
             raise
         return saved[0], previous
@@ -223,7 +224,7 @@ class SignIn:
         tell: Callable[[Account | None], Awaitable[None]],
     ) -> None:
         saved.append(await self._store.save(credential, expected=None))
-        self._note("token.issued", credential)
+        self._note(events.token_issued, credential)
         await tell(credential.account)
 
     def _issued(self, order: _Order, answer: TokenResponse) -> Credential:
@@ -258,17 +259,18 @@ class SignIn:
                 why_not = await revoke(self._http, credential, self._custody)
             except TwgError as error:
                 why_not = str(error)
-        self._note("token.revoked", credential, why_not)
+        self._note(events.token_revoked, credential, why_not)
         return why_not
 
-    def _note(self, event: str, credential: Credential, why_not: str | None = None) -> None:
+    def _note(
+        self, event: Callable[..., None], credential: Credential, why_not: str | None = None
+    ) -> None:
         if self._custody.audit is None:
             return
         with self._custody.afterwards():  # it has happened, whether or not it can be recorded
-            self._custody.audit.record(
-                event,
+            event(
+                self._custody.audit,
                 secret=credential.tokens.refresh or credential.tokens.access,
-                outcome="ok" if why_not is None else "failed",
                 reason=why_not,
                 host=urlsplit(credential.provider.issuer).netloc,
                 profile=credential.profile,

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from twg import events
 from twg.auth.clients import client_of
 from twg.auth.tasks import unbroken
 from twg.errors import GrantRefused, ProtocolError
@@ -90,10 +91,10 @@ class SignOut:
         if self._custody.audit is None:
             return
         with self._custody.afterwards():  # they are gone, whether or not that can be recorded
-            self._custody.audit.record(
-                "token.revoked" if why_not is None else "credential.removed",
+            note = events.token_revoked if why_not is None else events.credential_removed
+            note(
+                self._custody.audit,
                 secret=credential.tokens.refresh or credential.tokens.access,
-                outcome="ok" if why_not is None else "not revoked",
                 reason=why_not,
                 host=urlsplit(credential.provider.issuer).netloc,
                 profile=credential.profile,

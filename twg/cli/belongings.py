@@ -28,6 +28,7 @@ _RECORD: Final = (
     r"|audit-\d{12,18}\.jsonl(?:\.gz)?"
 )
 _LOCKS: Final = r"[a-z]+(?:-[0-9a-f]{16})?\.lock"
+_LOG: Final = r"twg(?:\.1)?\.jsonl|twg\.jsonl\.lock"
 _SANDBOX: Final = r"lock|starting|log|state\.json|sandbox\.sqlite3(?:-(?:wal|shm|journal))?"
 _REPOSITORY: Final = r".+"  # git's names are its own
 _NAMES_KEYS: Final = re.compile(rf"{_SEALED}\.(?:conf|json).*|{_SEALED}\.moving")
@@ -59,6 +60,7 @@ def found(settings: Settings) -> Belongings:
         config: _CONFIG,
         state / "sandbox": _SANDBOX,
         state / "locks": _LOCKS,
+        state / "log": _LOG,
         state: _STATE,
         **dict.fromkeys(_tree(state / "sandbox" / "git"), _REPOSITORY),
     }

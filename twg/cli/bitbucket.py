@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from twg import events
 from twg.cli import sandbox_provider
 from twg.errors import AuthRequired, TokenRefused
 from twg.products import atlassian, bitbucket
@@ -161,10 +162,9 @@ async def let_go(wiring: Wiring, profile: str) -> BitbucketToken | None:
     """
     gone = await wiring.store.remove_bitbucket(profile)
     if gone is not None:
-        wiring.audit.record(
-            "credential.removed",
+        events.credential_removed(
+            wiring.audit,
             secret=gone.token,
-            outcome="not revoked",
             reason="a person revokes it by hand",
             host=urlsplit(gone.api_base).netloc,
             profile=profile,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from guard.errors import GuardError
 from guard.lookout import Lookout
+from twg import events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -108,10 +109,10 @@ def record_removal(wiring: Wiring, removals: Sequence[Removal]) -> None:
     told = ", ".join(f"{shell} {count}" for shell, count in sorted(gone.items()) if count)
     failed = sum(each.problem is not None for each in removals)
     if told or failed:
-        wiring.audit.record(
-            "history.scrubbed",
+        events.history_scrubbed(
+            wiring.audit,
             outcome="partial" if failed else "ok",
-            reason=f"entries removed: {told or 'none'}; histories not cleaned: {failed}",
+            what=f"entries removed: {told or 'none'}; histories not cleaned: {failed}",
         )
 
 

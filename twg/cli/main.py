@@ -119,6 +119,15 @@ def _to_its_end(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
 
 
 def _guarded(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
+    status = _run_guarded(wiring, command)
+    try:
+        wiring.finish(status)
+    except (GuardError, TwgError) as unwritten:
+        wiring.output.warn(f"the end of this could not be recorded: {unwritten}")
+    return status
+
+
+def _run_guarded(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
     try:
         intake.refuse_arguments(wiring.argv)
         return _parse_and_run(wiring, command)

@@ -11,6 +11,7 @@ import asyncclick as click
 from anyio import to_thread
 
 from guard.errors import GuardError
+from twg import events
 from twg.cli.command import Group, command, stored
 from twg.cli.moments import duration, stamp
 from twg.errors import ConfigError, StoreCorrupt, TwgError, UsageError
@@ -130,7 +131,7 @@ async def revoke(wiring: Wiring, *, ids: tuple[str, ...]) -> None:
     gone = [one for one in grants if not ids or one.id in ids]
     await wiring.grants.change(lambda known: [one for one in known if one.id not in _ids(gone)])
     for one in gone:
-        wiring.audit.record("policy.revoked", reason=f"{_scope(one)} (grant {one.id})")
+        events.policy_revoked(wiring.audit, what=f"{_scope(one)} (grant {one.id})")
     wiring.output.result(
         {"revoked": [one.id for one in gone]},
         [f"✔ Revoked {one.id}: {_scope(one)}." for one in gone] or ["There is nothing to revoke."],
@@ -252,7 +253,8 @@ async def _save(wiring: Wiring, made: Grant) -> None:
 
     now = moment()
     # It is recorded first: what was allowed and is not on record would be the worse of the two.
-    wiring.audit.record("policy.granted", reason=f"{_scope(made)}, {_extent(made)} ({made.id})")
+    what = f"{_scope(made)}, {_extent(made)} ({made.id})"
+    events.policy_granted(wiring.audit, what=what)
     saved = await wiring.grants.add(made, keep=lambda one: left_of(one, now) > 0)
     wiring.output.result(
         {"granted": _as_data(saved, now)},

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncclick as click
 
+from guard.errors import GuardError
 from twg.cli.command import command
 from twg.cli.sign_ins import protection_in_words, why_no_keyring
 from twg.errors import PartialFailure, TwgError
@@ -90,6 +91,8 @@ async def _move(wiring: Wiring, kept: list[Kept], place: KeyPlaceName) -> None:
     if failed and not moved:
         raise next(iter(failed.values()))
     why = {name: str(error) for name, error in failed.items()} | _left(moved)
+    if moved:
+        why |= await _key_of_the_record_changed(wiring)
     data = {"stores": [_moved_as_data(path, one) for path, one in moved.items()]}
     if wiring.output.mode == "text" or not why:
         wiring.output.result(data, _moved_lines(wiring, moved, place))
@@ -97,6 +100,23 @@ async def _move(wiring: Wiring, kept: list[Kept], place: KeyPlaceName) -> None:
         raise PartialFailure(
             "not all of it could be done", why, "Mend that, then run the command again.", done=data
         )
+
+
+async def _key_of_the_record_changed(wiring: Wiring) -> dict[str, str]:
+    """Give the audit record a new key too; return why that failed, if it did.
+
+    Who has a copy of the other keys may have one of this.
+    """
+    from anyio import to_thread  # noqa: PLC0415 - only where it is used
+
+    from guard.audit import add_key  # noqa: PLC0415 - likewise
+
+    path = wiring.settings.state_dir / "audit.key"
+    try:
+        await to_thread.run_sync(add_key, path)
+    except GuardError as error:
+        return {path.name: str(error)}
+    return {}
 
 
 def _lines(wiring: Wiring, one: Kept) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncclick as click
 from anyio import to_thread
 
+from twg import events
 from twg.cli import belongings
 from twg.cli.command import command
 from twg.cli.logout import still_alive
@@ -83,7 +84,7 @@ async def uninstall(wiring: Wiring, *, dry_run: bool) -> None:
     if not await _agreed(wiring, plan):
         wiring.output.result({"removed": False}, ["Nothing was removed."])
         return
-    wiring.audit.record("uninstall.begun")
+    events.uninstall_begun(wiring.audit)
     alive = await _sign_out(wiring, plan)
     await _remove(wiring, plan)
     _tell(wiring, plan, alive)

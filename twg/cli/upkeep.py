@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from guard.errors import GuardError
+from twg import events
 from twg.cli.command import Group, command
 from twg.cli.moments import duration, moment, stamp
 from twg.errors import PartialFailure, TwgError
@@ -59,7 +60,7 @@ async def switched_on(wiring: Wiring) -> Enabled:
 
     enabled = await schedule.enable(_job(wiring), schedulers(wiring))
     found = enabled.found
-    wiring.audit.record("upkeep.enabled", reason=found.scheduler)
+    events.upkeep_enabled(wiring.audit, scheduler=found.scheduler)
     for name, error in enabled.instead_of.items():
         wiring.output.warn(f"{name} cannot be used ({error.why}), so {found.scheduler} is")
     return enabled
@@ -87,7 +88,7 @@ async def disable(wiring: Wiring) -> None:
 
     had = await schedule.disable(schedulers(wiring))
     if had:
-        wiring.audit.record("upkeep.disabled", reason=", ".join(had))
+        events.upkeep_disabled(wiring.audit, schedulers=", ".join(had))
     told = f"✔ Removed from {' and '.join(had)}." if had else "There was no schedule."
     wiring.output.result({"enabled": False, "removed_from": had}, [told])
 
@@ -173,7 +174,7 @@ async def _keep(wiring: Wiring, done: Run) -> None:
     await _replace(wiring, record)
     # Where nothing was done, there is nothing of a secret to record; and there are 120 runs a day.
     if done.count("renewed") or done.failures:
-        wiring.audit.record("upkeep.run", outcome=outcome, reason=_counts(record))
+        events.upkeep_run(wiring.audit, outcome=outcome, what=_counts(record))
 
 
 async def _keep_failure(wiring: Wiring, started: float, error: Trouble) -> None:

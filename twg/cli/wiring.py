@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Final, Literal, TextIO
 
 from guard import agents, intake, logs, process
 from guard.errors import GuardError, HumanRequired, SecretRefused, TerminalRequired
+from twg import events
 from twg import settings as settings_module
 from twg.cli.output import Answer, Output
+from twg.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +25,9 @@ if TYPE_CHECKING:
     from guard.agents import Agent
     from guard.audit import AuditLog
     from guard.custody import Custody
+    from guard.events import Recorder
     from guard.history import Histories
+    from guard.log_file import LogFile
     from guard.prompt import HiddenPrompt, VisiblePrompt
     from guard.refused import RefusedSecrets
     from guard.scrub import Scrubber
@@ -89,6 +94,9 @@ class Wiring:
         self.stderr = stderr or sys.stderr
         self.command_path = "twg"
         self._answer = Answer()
+        self.has_refused = False
+        self.used: set[Literal["read", "write", "delete"]] = {"read"}
+        self._began = time.monotonic()
         self._managers: list[TokenManager] = []
 
     def begin(self, command_path: str, *, takes_secret: bool, human_only: bool) -> None:
@@ -99,10 +107,9 @@ class Wiring:
             SecretRefused: A secret stands in the environment or may come through a pipe.
         """
         self.command_path = command_path
-        if self.options.verbose:
-            logs.show(self.scrubber, stream=self.stderr)
-        else:
-            logs.silence()
+        if human_only:
+            self.used.add("write")
+        self._show_log()
         if human_only:
             self.refuse_agent(self.human_command)
         try:
@@ -115,6 +122,25 @@ class Wiring:
         """Count whoever this run is for as an agent, though nothing may mark it as one."""
         if self.agent is None:
             self.agent = agents.Agent(name=agents.UNKNOWN, sign="served")
+
+    def _show_log(self) -> None:
+        stream, file = self.stderr if self.options.verbose else None, self._log_file()
+        if stream is None and file is None:
+            logs.silence()
+        else:
+            logs.show(self.scrubber, stream=stream, file=file, facts={"trace": self.trace})
+
+    def _log_file(self) -> LogFile | None:
+        try:
+            settings = self.settings
+        except ConfigError:
+            return None  # who needs the settings tells of it
+        if not settings.log_file:
+            return None
+        from guard.log_file import LogFile  # noqa: PLC0415 - only where it was asked for
+
+        most = int(settings.log_file_megabytes * (1 << 20))
+        return LogFile(settings.state_dir / "log" / "twg.jsonl", most)
 
     def refuse_agent(self, command: str) -> None:
         """Refuse an agent what only a person may do.
@@ -142,6 +168,7 @@ class Wiring:
             StoreUnwritable: A grant covers it, and cannot be counted.
             Busy: Another process has the grants for too long.
         """
+        self.used.add(_as_http_has_it(call.method))
         if self.agent is not None:
             await self.policy.permit(call, await self.profile())
 
@@ -152,7 +179,7 @@ class Wiring:
         elif found := intake.secrets_in_environment(self.environ, families=SECRET_FAMILIES):
             names = ", ".join(sorted(finding.name for finding in found))
             self.output.warn(f"{names} in the environment holds a secret; it was not read")
-            self.audit.record("secret.ignored", reason=f"environment: {names}")
+            events.secret_ignored(self.audit, what=f"environment: {names}")
 
     def refuse_outgoing(self, parts: Iterable[tuple[str, str | bytes]]) -> None:
         """Refuse to send what holds a secret, and record that.
@@ -174,12 +201,8 @@ class Wiring:
 
     def note_refusal(self, error: SecretRefused) -> None:
         """Record that a secret was turned away."""
-        self.audit.record(
-            "secret.refused",
-            outcome="refused",
-            kind=error.looks_like,
-            reason=f"{error.way}: {error.name}",
-        )
+        self.has_refused = True
+        events.secret_refused(self.audit, kind=error.looks_like, what=f"{error.way}: {error.name}")
 
     @property
     def human_command(self) -> str:
@@ -236,8 +259,10 @@ class Wiring:
     def audit(self) -> AuditLog:
         """The audit record."""
         from guard import audit  # noqa: PLC0415 - only commands that handle secrets
+        from guard.syslog import SystemLog  # noqa: PLC0415 - likewise
 
-        state = self.settings.state_dir
+        settings = self.settings
+        state = settings.state_dir
         return audit.AuditLog(
             state / "audit.jsonl",
             key=lambda: audit.load_or_create_key(state / "audit.key"),
@@ -249,7 +274,34 @@ class Wiring:
             trace=self.trace,
             scrubber=self.scrubber,
             warn=self.output.warn,
+            on_failure=settings.audit_on_failure,
+            keeping=audit.Keeping(
+                bytes_a_file=int(settings.audit_file_megabytes * (1 << 20)),
+                days_a_file=settings.audit_file_days,
+                days=settings.audit_keep_days,
+            ),
+            preface=self._started,
+            mirror=SystemLog("twg") if settings.audit_syslog else None,
         )
+
+    def _started(self, log: Recorder) -> None:
+        from twg.cli.command_record import started  # noqa: PLC0415 - only where it is recorded
+
+        started(log, self)
+
+    def finish(self, status: int) -> None:
+        """Record how the command ended, if it recorded anything.
+
+        Args:
+            status: The exit status.
+        """
+        # What has removed the record is not to leave a new one.
+        if "audit" not in self.__dict__ or not (self.audit.has_begun and self.audit.path.exists()):
+            return
+        from twg.cli.command_record import ended  # noqa: PLC0415 - only where it is recorded
+
+        ended(self.audit, self, status=status, seconds=time.monotonic() - self._began)
+        self.audit.finish()
 
     @cached_property
     def refused(self) -> RefusedSecrets:
@@ -274,10 +326,10 @@ class Wiring:
 
     @cached_property
     def trace(self) -> str:
-        """What ties together all that is noted of this run."""
+        """What ties together all that is noted of this run: a trace id of W3C Trace Context."""
         import secrets  # noqa: PLC0415 - not for `--version`
 
-        return secrets.token_hex(8)
+        return secrets.token_hex(16)
 
     @cached_property
     def custody(self) -> Custody:
@@ -393,8 +445,14 @@ class Wiring:
             proxy=settings.proxy,
             no_proxy=settings.no_proxy,
             user_agent=f"twg/{__version__}",
+            settle=self._settle,
             **waits,
         )
+
+    async def _settle(self) -> None:
+        # Who never took a secret revealed none.
+        if "custody" in self.__dict__:
+            await self.custody.settle()
 
     @cached_property
     def prompt(self) -> HiddenPrompt:
@@ -521,3 +579,9 @@ def moment() -> Moment:
     uptime = this_uptime()
     boottime = None if uptime.boot_id is None else uptime.now()
     return Moment(time.time(), boottime, uptime.boot_id)
+
+
+def _as_http_has_it(method: str) -> Literal["read", "write", "delete"]:
+    if method in {"GET", "HEAD", "OPTIONS"}:
+        return "read"
+    return "delete" if method == "DELETE" else "write"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from anyio import to_thread
 
+from twg import events
 from twg.errors import ConfigError, KeyUnavailable, PolicyDenied, StoreCorrupt
 from twg.policy.access import Access
 from twg.policy.call import refuse_override
@@ -72,14 +73,25 @@ class Policy:
         access, service = classify(call), target_of(call).service
         await self._refuse_by_limits(service, access, profile, _words(call))
         if access is Access.READ:
+            self._note_call(call, access, service, profile, None)
             return
         grant, trouble = await self._use(call, access, profile)
         if grant is None:
             raise await self._denied(call, access, profile, trouble)
         of = "" if grant.calls is None else f" of {grant.calls}"
-        self.audit.record(
-            "agent.call",
-            reason=f"{access} {service} {_words(call)}: call {grant.used}{of} of grant {grant.id}",
+        under = f"{access} {service} {_words(call)}: call {grant.used}{of} of grant {grant.id}"
+        self._note_call(call, access, service, profile, under)
+
+    def _note_call(
+        self, call: Call, access: Access, service: str, profile: str, under: str | None
+    ) -> None:
+        events.agent_call(
+            self.audit,
+            access=access,
+            service=service,
+            method=call.method,
+            path=call.path,
+            under=under,
             host=call.site,
             profile=profile,
         )
@@ -155,7 +167,7 @@ class Policy:
             return
         more = f"; {silent} more were not recorded one by one" if silent else ""
         reason = f"{access} {service} {denial.what}".strip() + more
-        self.audit.record("policy.denied", outcome="refused", reason=reason)
+        events.policy_denied(self.audit, what=reason)
 
 
 def command_for(call: Call, access: Access, profile: str, longest: float) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from guard.errors import FileUnwritable, GuardError
 from guard.files import read_private, remove_private, replace_private, sweep_temporaries
+from twg import events
 from twg.errors import ConfigError, KeyUnavailable, StoreCorrupt, StoreUnwritable, TwgError
 from twg.vault.header import KeyLocation
 from twg.vault.keys import new_id
@@ -27,7 +28,7 @@ from twg.vault.records import from_plain, to_plain
 from twg.vault.sealed import Sealer, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from guard.custody import Custody
@@ -154,9 +155,9 @@ class KeyMove:
         # As long as the old key is there, the old file, put back, would open.
         with contextlib.suppress(FileUnwritable):
             Mark(self._state_dir, old.id).write(working.generation, sealer)
-        self._note("store.written", self._path.name)
+        self._note(events.store_written, file=self._path.name)
         moved = f"{self._path.name}: from {_IN_WORDS[old.location]} to {_IN_WORDS[place]}"
-        self._note("key.moved", moved)
+        self._note(events.key_moved, what=moved)
         return Moved(before=old, now=new, left=self.settle(new))
 
     def settle(self, used: KeyLocation) -> tuple[KeyLocation, ...]:
@@ -215,12 +216,13 @@ class KeyMove:
             remove_private(Mark(self._state_dir, key.id).path)
         except (TwgError, GuardError):
             return False
-        self._note("key.destroyed", f"{self._path.name}: {key.id} in {_IN_WORDS[key.location]}")
+        what = f"{self._path.name}: {key.id} in {_IN_WORDS[key.location]}"
+        self._note(events.key_destroyed, what=what)
         return True
 
-    def _note(self, event: str, reason: str) -> None:
+    def _note(self, event: Callable[..., None], **facts: str) -> None:
         if self._custody.audit is not None:
-            self._custody.audit.record(event, reason=reason)
+            event(self._custody.audit, **facts)
 
     def _not_there(self, new: KeyLocation, error: KeyUnavailable) -> ConfigError:
         return ConfigError(

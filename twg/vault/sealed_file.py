@@ -37,6 +37,7 @@ from guard.files import (
     replace_private,
     sweep_temporaries,
 )
+from twg import events
 from twg.errors import (
     ConfigError,
     KeyUnavailable,
@@ -265,7 +266,7 @@ class SealedFile:
             with at_the_edge(self.path):
                 opened = self._open()
             if opened is not None:
-                self._note("store.opened")
+                self._note(events.store_opened)
         for each in errands:
             if each.begin():
                 each.answer(opened)
@@ -295,7 +296,7 @@ class SealedFile:
         sight = Sight.of(self.path)
         self._keep(sight, working)
         self._mark(working, sealer, sight)
-        self._note("store.written")
+        self._note(events.store_written)
         for directory in (self.path.parent, self.state_dir):
             sweep_temporaries(directory)
 
@@ -437,9 +438,9 @@ class SealedFile:
         with at_the_edge(self.path):
             return await to_thread.run_sync(work)
 
-    def _note(self, event: str) -> None:
+    def _note(self, event: Callable[..., None]) -> None:
         if self._custody.audit is not None:
-            self._custody.audit.record(event, reason=self.path.name)
+            event(self._custody.audit, file=self.path.name)
 
     def _rolled_back(self, newest: int, found: int, location: KeyLocation) -> StoreCorrupt:
         mark = Mark(self.state_dir, location.id).path
