@@ -20,23 +20,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from guard import logs
 from guard.actor import Actor
 from guard.audit_files import (
-    head_of,
-    kept_after,
-    lines_in,
-    lines_of,
-    lock_of,
     open_lines,
     set_aside,
-    start_link,
 )
 from guard.audit_key import add_key, load_or_create_key
-from guard.chain import opened
-from guard.errors import AuditBroken, GuardError
+from guard.errors import GuardError
 from guard.files import check_private_file
-from guard.links import KEY_BYTES, fragment, keyed, keys_of, links, unsealed
-from guard.locks import LockFile
-from guard.pen import Pen, at_the_edge, locked
+from guard.links import KEY_BYTES, fragment, keyed
+from guard.pen import Pen, at_the_edge
 from guard.rotation import Keeping
+from guard.verifying import prove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -428,46 +421,10 @@ def _scrubbed(words: Words, scrubber: Scrubber) -> Words:
 def verify(path: Path, key: bytes) -> int:
     """Check the whole record, through all its files, and return the number of the newest one.
 
-    Others may append meanwhile; what is there at the start is checked.
-
     Raises:
-        AuditBroken: Naming the first record that was changed, removed, moved or cut off.
-        AuditBusy: Another process has kept it locked for too long.
-        UnsafeFile: Others have access to the log, or something else stands in its place.
+        As `guard.verifying.prove`.
     """
-    if not check_private_file(path) and not check_private_file(head_of(path)):
-        return 0
-    keys = keys_of(key)
-    with at_the_edge(path), opened(path, os.O_RDONLY) as log:
-        lock = LockFile(lock_of(path))
-        with locked(lock, path, _PATIENCE), opened(head_of(path), os.O_RDONLY) as descriptor:
-            size, aside = os.fstat(log).st_size, set_aside(path.parent)
-            head = unsealed("head", os.read(descriptor, _MOST_OF_A_HEAD), keys)
-            last = start_link(path, keys)
-        if last is None:
-            raise AuditBroken(path, "the note of what was removed of it was changed")
-        for file, lines in _files(path, kept_after(last, aside), log, size):
-            for link in links(file, lines, keys, last):
-                last = link
-                _check_head(path, head, link)
-    if head is None:
-        raise AuditBroken(path, f"its head file {head_of(path).name} is missing or was changed")
-    if head.seq > last.seq:
-        raise AuditBroken(path, f"records {last.seq + 1} to {head.seq} were cut off its end")
-    return last.seq
-
-
-def _files(
-    path: Path, aside: Sequence[Path], log: int, size: int
-) -> Iterator[tuple[Path, Iterator[bytes]]]:
-    for each in aside:
-        yield each, lines_in(each)
-    yield path, lines_of(log, size)
-
-
-def _check_head(path: Path, head: Link | None, link: Link) -> None:
-    if head is not None and link.seq == head.seq and link != head:
-        raise AuditBroken(path, f"record {link.seq} is not the one that its head file names")
+    return prove(path, key).last
 
 
 def fingerprints_in(path: Path) -> dict[str, str]:

@@ -18,6 +18,7 @@ None of them ever carries the value of a secret.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -265,17 +266,41 @@ class AuditBusy(GuardError):
         return f"See what it does (`ps -fp {self.holder}`), end it if it hangs, and try again."
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """The first thing that is wrong with an audit record.
+
+    Attributes:
+        kind: ``changed``, ``removed``, ``inserted``, ``swapped``, ``moved``, ``duplicated``,
+            ``cut off`` or ``unfinished``, of a record; ``head``, ``start`` or ``key``, of what is
+            beside it.
+        file: Where it is.
+        line: The line, from 1, if it is one.
+        seq: The number of the record concerned, if it is one.
+    """
+
+    kind: str
+    file: Path
+    line: int | None = None
+    seq: int | None = None
+
+
 class AuditBroken(GuardError):
     """The audit record cannot be written, or does not verify.
 
     Attributes:
         path: The record's file.
         problem: What is wrong, in words.
+        fault: The same for programs, where it was verified.
+        data: What a program is told of it besides, if anything.
     """
 
-    def __init__(self, path: Path, problem: str) -> None:
+    data: dict[str, object] | None = None
+
+    def __init__(self, path: Path, problem: str, fault: Fault | None = None) -> None:
         self.path = path
         self.problem = problem
+        self.fault = fault
         super().__init__(f"the audit record {path} is not sound: {problem}.")
 
     remedy = "Keep the file as it is and look at it before anything else writes to it."

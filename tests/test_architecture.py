@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "twg.products": FOUNDATION | {"twg.http", "twg.vault"},
     "twg.auth": FOUNDATION | {"twg.http", "twg.vault", "twg.oauth"},
     "twg.sandbox": FOUNDATION | {"twg.http"},
+    "twg.audit": FOUNDATION,
     "twg.skills": FOUNDATION,
     # It decides when to renew; how is auth's, and the schedule itself knows of no credential.
     "twg.upkeep": FOUNDATION | {"twg.auth", "twg.vault"},
@@ -55,6 +56,7 @@ MAY_IMPORT = {
         "twg.products",
         "twg.auth",
         "twg.sandbox",
+        "twg.audit",
         "twg.skills",
         "twg.upkeep",
     },

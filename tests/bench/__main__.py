@@ -7,7 +7,15 @@ import platform
 import sys
 from typing import TYPE_CHECKING
 
-from tests.bench import auditing, drawing, pages, programs, redaction, startup
+from tests.bench import (
+    audit_reading,
+    auditing,
+    drawing,
+    pages,
+    programs,
+    redaction,
+    startup,
+)
 from tests.bench.meter import PROCESSES, TASKS, THREADS
 from tests.bench.programs import LIMIT, ROOT, Peers, serving
 
@@ -35,7 +43,7 @@ def main() -> None:
     """Measure, print, and write `docs/benchmarks.md` with its pictures."""
     peers = Peers.installed()
     parts = [HEAD, surroundings(peers)]
-    for part in (starting, many, race, fresh, growth, scrubbing, lists, recording):
+    for part in (starting, many, race, fresh, growth, scrubbing, lists, recording, reading):
         sys.stderr.write(f"measuring: {(part.__doc__ or '').splitlines()[0]}\n")
         parts.append(part(peers))
     text = "\n".join(parts)
@@ -198,6 +206,17 @@ def recording(_peers: Peers) -> str:
         "all records were there and in their chain afterwards."
     )
     return section("Audit record", words, ("what", "how much", "beside"), auditing.rows())
+
+
+def reading(_peers: Peers) -> str:
+    """Reading the audit record."""
+    words = (
+        f"{audit_reading.MANY:,} records in one file. A span of time is found by halving. Proving "
+        "follows the whole chain; beside it, what a program does at the least that looks at all: "
+        "one hash over the file, and each line parsed."
+    )
+    heads = ("what", "time", "beside")
+    return section("Reading the audit record", words, heads, audit_reading.rows())
 
 
 def section(title: str, words: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

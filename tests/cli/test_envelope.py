@@ -44,12 +44,12 @@ every_command = pytest.mark.parametrize("path", COMMANDS)
 
 
 def words_of(path: str) -> list[str]:
-    """Return the words that call a command, with something for each argument it needs."""
-    needed = [
-        each.type.choices[0] if isinstance(each.type, click.Choice) else "something"
-        for each in COMMANDS[path].params
-        if isinstance(each, click.Argument) and each.required
-    ]
+    """Return the words that call a command, with something for each word that it needs."""
+    needed: list[str] = []
+    for each in COMMANDS[path].params:
+        if each.required:
+            needed += [each.opts[0]] if isinstance(each, click.Option) else []
+            needed.append(each.type.choices[0] if isinstance(each.type, click.Choice) else "some")
     return [*path.split()[1:], *needed, *TOO_MUCH.get(path, [])]
 
 

@@ -67,21 +67,12 @@ async def storage(wiring: Wiring) -> list[Check]:
 
 async def audit(wiring: Wiring) -> list[Check]:
     """Follow the chain of the audit record."""
-    from guard import audit as records  # noqa: PLC0415 - only here and where it is written
+    from twg.cli.audit_proof import proof_of  # noqa: PLC0415 - slow to load, and only used here
 
-    state = wiring.settings.state_dir
-    path = state / "audit.jsonl"
-
-    def count() -> int | None:
-        # The head alone is there where somebody removed the rest, and that is to be told.
-        if not (path.exists() or path.with_suffix(".head").exists()):
-            return None
-        return records.verify(path, records.load_or_create_key(state / "audit.key"))
-
-    found = await to_thread.run_sync(count, abandon_on_cancel=True)
-    if found is None:
+    proof = await to_thread.run_sync(proof_of, wiring.settings.state_dir, abandon_on_cancel=True)
+    if not proof.count:
         return [Check(name="audit", status="note", detail="nothing is recorded yet")]
-    return [Check(name="audit", status="ok", detail=f"{found} records, all in their chain")]
+    return [Check(name="audit", status="ok", detail=f"{proof.count} records, all in their chain")]
 
 
 async def variables(wiring: Wiring) -> list[Check]:

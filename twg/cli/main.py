@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "policy": ("twg.cli.policy:policy", "See what agents may do, and grant them more."),
     "admin": ("twg.cli.admin:admin", "Keep organizations' Admin API keys."),
     "doctor": ("twg.cli.doctor:doctor", "Check this installation, a line a check."),
+    "audit": ("twg.cli.audit:audit", "Read and prove the record of every handling of a secret."),
     "guard": ("twg.cli.guard:guard", "Find secrets where none belongs, and remove them."),
     "upkeep": ("twg.cli.upkeep:upkeep", "Have sign-ins renewed by a schedule."),
     "skills": ("twg.cli.skills:skills", "Teach coding agents to use twg safely."),

@@ -15,12 +15,13 @@ import os
 import unicodedata
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TextIO
 
 from twg.errors import OutputUnwritable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from io import TextIOBase
 
     from guard.scrub import Scrubber
@@ -32,6 +33,9 @@ Mode = Literal["text", "json"]
 _NARROWEST: Final = 40
 _GREEN: Final = "\x1b[32m"
 _PLAIN: Final = "\x1b[0m"
+_STYLES: Final = MappingProxyType(
+    {"dim": "\x1b[2m", "red": "\x1b[31m", "green": _GREEN, "yellow": "\x1b[33m", "bold": "\x1b[1m"}
+)
 _HIDDEN: Final = "‹redacted:result›"
 
 
@@ -72,6 +76,18 @@ def writing(stream: TextIO) -> Iterator[None]:
     except OSError as error:
         give_up(stream)
         raise OutputUnwritable(error) from error
+
+
+class Part(NamedTuple):
+    """A part of a line.
+
+    Attributes:
+        text: What it says.
+        style: How it looks where there are colours: ``dim``, ``bold`` or a colour.
+    """
+
+    text: str
+    style: str = ""
 
 
 @dataclass(slots=True)
@@ -149,6 +165,25 @@ class Output:
     def line(self, line: str) -> None:
         """Print one line of a result that comes bit by bit."""
         self._write(self._stdout, line)
+
+    def parts(self, lines: Iterable[Sequence[Part]]) -> None:
+        """Print lines of a result, their parts in colours where there are any."""
+        drawn = "".join(f"{self._drawn(line)}\n" for line in lines)
+        if drawn:
+            self._put(drawn)
+
+    def documents(self, lines: Iterable[str]) -> None:
+        """Print JSON documents, one a line: all that a program gets of this command."""
+        # What fails from now on is told beside it.
+        self._answer.is_out = True
+        written = "".join(f"{self._scrub(line)}\n" for line in lines)
+        if written:
+            self._put(written)
+
+    @property
+    def columns(self) -> int | None:
+        """How wide the terminal is that results go to; None where they go elsewhere."""
+        return _columns_of(self._stdout)
 
     def raw(self, text: str) -> None:
         """Print a service's own text, scrubbed; on a terminal without control characters."""
@@ -237,6 +272,18 @@ class Output:
         else:
             self._tell(text + "\n")
 
+    def _drawn(self, parts: Sequence[Part]) -> str:
+        plain = printable("".join(part.text for part in parts))
+        scrubbed = self._scrub(plain)
+        if not self._colour or scrubbed != plain:
+            return scrubbed
+        return "".join(
+            f"{_STYLES[part.style]}{printable(part.text)}{_PLAIN}"
+            if part.style
+            else printable(part.text)
+            for part in parts
+        )
+
     def _put(self, text: str) -> None:
         with writing(self._stdout):
             self._stdout.write(text)
@@ -252,15 +299,11 @@ class Output:
 
 def _folded(line: str, stream: TextIO) -> str:
     """Return `line` folded between words for a terminal that is narrower; addresses stay whole."""
-    if len(line) <= _NARROWEST or not stream.isatty():
+    if len(line) <= _NARROWEST or (columns := _columns_of(stream)) is None:
         return line
     import re  # noqa: PLC0415 - only for a terminal
     import textwrap  # noqa: PLC0415 - likewise
 
-    try:
-        columns = max(_NARROWEST, os.get_terminal_size(stream.fileno()).columns)
-    except (OSError, ValueError):
-        return line
     # Blanks, a mark, and a name with its column: what is folded goes on below what it belongs to.
     before = re.match(r" *(?:[✔✘·] )?(?:\S+(?: \S+)? {2,})?", line)
     indent = before.end() if before else 0
@@ -273,6 +316,15 @@ def _folded(line: str, stream: TextIO) -> str:
         replace_whitespace=False,
         drop_whitespace=bool(line.strip()),
     )
+
+
+def _columns_of(stream: TextIO) -> int | None:
+    if not stream.isatty():
+        return None
+    try:
+        return max(_NARROWEST, os.get_terminal_size(stream.fileno()).columns)
+    except (OSError, ValueError):
+        return None
 
 
 def _is_json(text: str) -> bool:
