@@ -260,6 +260,16 @@ def test_without_a_terminal_nobody_is_asked(
     assert there.twg("auth", "status", "-o", "json").data["bitbucket"] is not None
 
 
+@pytest.mark.parametrize("words", [("setup", "bitbucket"), ("admin", "auth", "login")])
+def test_no_sandbox_is_started_for_a_question_that_nobody_can_be_asked(
+    console: Console, words: tuple[str, ...]
+) -> None:
+    ended = console.apart(*words, "--sandbox", status=79)
+
+    assert "Started the sandbox" not in ended.err
+    assert console.twg("sandbox", "status", "-o", "json").data["running"] is False
+
+
 def test_a_sign_in_without_a_terminal_does_not_ask(console: Console, tmp_path: Path) -> None:
     with sandbox_at(tmp_path) as sandbox:
         before = request_count(sandbox)

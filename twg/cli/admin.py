@@ -146,7 +146,7 @@ async def _place(wiring: Wiring, *, sandbox: bool) -> Place:
         return product.ATLASSIANS
     from twg.cli import sandbox_provider  # noqa: PLC0415 - only for the sandbox
 
-    return product.place_of((await sandbox_provider.running_for(wiring)).url)
+    return product.place_of((await sandbox_provider.running_to_ask_for(wiring)).url)
 
 
 async def _entered(wiring: Wiring, place: Place, *, org: str, email: str) -> AdminKey:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from guard.terminal import controlling_terminal
 from twg import sandbox
 from twg.sandbox.people import CLIENT_ID
 
@@ -41,6 +42,18 @@ async def running_for(wiring: Wiring) -> SandboxStatus:
     if now:
         wiring.output.say(f"Started the sandbox at {running.url} (`twg sandbox stop` ends it).")
     return running
+
+
+async def running_to_ask_for(wiring: Wiring) -> SandboxStatus:
+    """Return the same, for a secret of it that is about to be asked for.
+
+    Raises:
+        TerminalRequired: There is no terminal to ask at, so nothing is started.
+        SandboxError: It does not start.
+    """
+    with controlling_terminal():
+        pass  # it is opened again once the question is ready
+    return await running_for(wiring)
 
 
 async def provider_of(running: SandboxStatus, http: Http, custody: Custody) -> Provider:

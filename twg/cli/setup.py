@@ -106,7 +106,7 @@ async def _place(wiring: Wiring, header: Header, wanted: Wanted) -> Place:
     from twg.products import bitbucket as theirs  # noqa: PLC0415 - likewise
 
     if wanted.sandbox:
-        running = await sandbox_provider.running_for(wiring)
+        running = await sandbox_provider.running_to_ask_for(wiring)
         return theirs.place_at(running.url)
     signed_in = header.profiles.get(wanted.profile)
     found = signed_in and place_for(signed_in.provider, signed_in.issuer)
