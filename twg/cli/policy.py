@@ -306,7 +306,8 @@ def _scope(grant: Grant) -> str:
 
 
 def _extent(grant: Grant) -> str:
-    calls = "" if grant.calls is None else f", {grant.calls} calls at most"
+    noun = "call" if grant.calls == 1 else "calls"
+    calls = "" if grant.calls is None else f", {grant.calls} {noun} at most"
     return f"for {duration(grant.seconds)}{calls}"
 
 
