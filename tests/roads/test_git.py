@@ -13,7 +13,7 @@ import pytest
 
 from tests.roads.test_bitbucket import enter, made, signs_in
 from tests.roads.traveller import traveller
-from tests.vault.granting import grant_now
+from tests.vault.granting import grant_now, grant_store_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -209,7 +209,8 @@ async def test_an_agent_fetches_and_pushes_only_what_is_granted(
     await alice.commits("mine", "newer", b"of an agent")
     said = await alice.git("push", at="mine", status=None)
     assert "nobody has allowed agents to write" in said, "a push is one call"
-    assert person.audit_events().count("agent.call") == 1
+    assert [one.used for one in await grant_store_at(person.root).all()] == [1]
+    assert person.audit_events().count("agent.call") == 2, "the clone, and the push"
     assert person.traces_of([token]) == []
 
 

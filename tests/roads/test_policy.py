@@ -121,8 +121,14 @@ async def test_an_agent_does_a_task_with_what_its_person_allows(
     keys = [path.read_text().strip() for path in console.state.glob("*-*.key")]
     assert len(keys) == 2
     assert found_in(agent.transcript, [*await sandbox.issued(), *keys]) == []
-    events = [one["event"] for one in await to_thread.run_sync(console.records)]
-    story = [one for one in events if one.startswith(("policy.", "agent."))]
+    records = await to_thread.run_sync(console.records)
+    calls = [one for one in records if one["event"] == "agent.call"]
+    assert len([one for one in calls if "reason" not in one]) >= 4, "reading is on record, too"
+    story = [
+        one["event"]
+        for one in records
+        if one["event"].startswith("policy.") or (one["event"] == "agent.call" and "reason" in one)
+    ]
     # The last denial was like the first.
     assert story == ["policy.denied", "policy.granted", "agent.call", "policy.denied"]
 
