@@ -145,6 +145,19 @@ def test_pages_are_scrubbed_one_and_all(console: Console, server: Server) -> Non
     assert console.traces_of(ACCESS) == []
 
 
+def test_a_page_that_its_marks_would_break_is_hidden_whole(
+    console: Console, server: Server
+) -> None:
+    """One secret over several words leaves no document, were it cut out of it."""
+    console.sign_in_at(server.url)
+    half = len(ACCESS) // 2
+    pages(server, document([[ACCESS[:half]], ACCESS[half:]]))
+
+    data = console.twg("api", "atlassian", "/x", "--paginate", "-o", "json").data
+
+    assert data == [{"issues": [1, 2], "nextPageToken": "t"}, "‹redacted:page›"]
+
+
 def test_a_head_is_shown_with_each_page(console: Console, server: Server) -> None:
     console.sign_in_at(server.url)
     pages(server, document({"issues": []}, X_Page="2"))
