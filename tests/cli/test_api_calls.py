@@ -411,6 +411,19 @@ def test_a_file_is_none_of_twgs_own(console: Console, there: Server) -> None:
     assert there.received == []
 
 
+def test_a_file_that_cannot_be_is_told_before_anything_is_sent(
+    console: Console, there: Server, tmp_path: Path
+) -> None:
+    missing = tmp_path / "nowhere" / "answer"
+
+    error = console.twg(
+        "api", "atlassian", "/x", "--output-file", str(missing), "-o", "json", status=73
+    ).error
+
+    assert str(missing) in error["message"]
+    assert there.received == []
+
+
 @pytest.mark.parametrize("mode", ["text", "json"])
 def test_a_redirect_is_told_of(console: Console, there: Server, mode: str) -> None:
     """H-F5: where to, not with what."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _IN_MEMORY: Final = 4 * 1024 * 1024
 _PART: Final = 256 * 1024
+_HIDDEN: Final = "‹redacted:page›"
 
 
 class Expression:
@@ -281,7 +282,13 @@ def _clean(value: Any, scrubber: Scrubber) -> str:
     names = {part.rpartition('"')[2] for part in text.split('": ')}
     if not any(map(_hides, names)) and scrubber.text(text) == text:
         return text
-    return scrubber.text(json.dumps(scrubber.data(value)))
+    clean = scrubber.text(json.dumps(scrubber.data(value)))
+    try:
+        json.loads(clean)
+    except ValueError:
+        # A mark has taken the place of what holds the page together.
+        return json.dumps(_HIDDEN)
+    return clean
 
 
 @cache
