@@ -274,6 +274,28 @@ def test_a_filter_that_cannot_write_tells_it(console: Console) -> None:
     assert done.stderr.startswith("twg: standard output cannot be written to")
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_signal_before_anything_is_begun_is_one_document(console: Console, name: str) -> None:
+    """Nothing listens for signals yet: the event loop is about to be started."""
+    early = (
+        "import os, signal, anyio; from twg.cli.main import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"anyio.run = lambda *_: os.kill(os.getpid(), signal.{name}); main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", early, "auth", "list", "-o", "json"],
+        env=console.env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 130
+    assert json.loads(done.stdout)["error"]["code"] == "INTERRUPTED"
+    assert done.stderr == ""
+
+
 def test_a_signal_after_the_document_is_told_beside_it(console: Console) -> None:
     """`sandbox start --foreground` has answered, and goes on until it is ended."""
     words = ["sandbox", "start", "--foreground", "-o", "json"]
