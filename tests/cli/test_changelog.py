@@ -84,9 +84,9 @@ def test_people_get_it_by_kind(console: Console, shipped: Path) -> None:
     (shipped / "changelog" / "+new.added.md").unlink()
 
     assert console.twg("changelog").out == (
-        "0.10.0, 2027-03-01\n\nSecurity\n- A secret is kept.\n\n"
-        "Added\n- More of it.\n- And more. (#12)\n\n"
-        "0.2.0, 2027-01-01\n\nFixed\n- It works.\n"
+        "0.10.0, 2027-03-01\n\nSecurity\n  - A secret is kept.\n\n"
+        "Added\n  - More of it.\n  - And more. (#12)\n\n"
+        "0.2.0, 2027-01-01\n\nFixed\n  - It works.\n"
     )
 
 

@@ -51,6 +51,8 @@ def person(console: Console) -> Console:
     ("line", "told"),
     [
         ("twg pro", ["provider"]),
+        ("twg --help pro", ["provider"]),
+        ("twg --version pro", ["provider"]),
         ("twg auth s", ["status", "switch", "site", "storage"]),
         ("twg guard scan --h", ["--history", "--help"]),
         ("twg auth storage ", ["keyring", "file"]),
@@ -115,6 +117,12 @@ def test_a_store_that_is_damaged_is_not_told_either(person: Console) -> None:
     (person.config / "auth.conf").write_text("{")
 
     assert asked(person, "twg auth switch ")[0] == []
+
+
+def test_a_question_that_makes_no_sense_is_answered_with_nothing(person: Console) -> None:
+    told = asked(person, "twg auth sw", COMP_CWORD="many")[0]
+
+    assert told == []
 
 
 def test_a_secret_that_is_being_typed_is_not_repeated(person: Console) -> None:

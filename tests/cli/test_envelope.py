@@ -188,8 +188,9 @@ def test_an_agent_gets_the_same_bytes_each_time_and_no_colour(console: Console) 
 
     assert runs[0].out == runs[1].out
     assert runs[0].err == runs[1].err == ""
-    coloured = console.apart("sandbox", "stop", "-o", "text", TWG_AGENT="1", FORCE_COLOR="1")
-    assert "\x1b" not in coloured.out
+    file = str(console.config / "config.toml")
+    scanned = console.apart("guard", "scan", file, "-o", "text", TWG_AGENT="1", FORCE_COLOR="1")
+    assert scanned.out == "✔ No secret in 1 file.\n"
 
 
 def run(
@@ -271,6 +272,28 @@ def test_a_filter_that_cannot_write_tells_it(console: Console) -> None:
 
     assert done.returncode == 1
     assert done.stderr.startswith("twg: standard output cannot be written to")
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_signal_before_anything_is_begun_is_one_document(console: Console, name: str) -> None:
+    """Nothing listens for signals yet: the event loop is about to be started."""
+    early = (
+        "import os, signal, anyio; from twg.cli.main import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"anyio.run = lambda *_: os.kill(os.getpid(), signal.{name}); main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", early, "auth", "list", "-o", "json"],
+        env=console.env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 130
+    assert json.loads(done.stdout)["error"]["code"] == "INTERRUPTED"
+    assert done.stderr == ""
 
 
 def test_a_signal_after_the_document_is_told_beside_it(console: Console) -> None:

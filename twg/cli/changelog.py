@@ -53,7 +53,7 @@ class Release:
             if told := [text for each, text in self.changes if each == kind]:
                 yield ""
                 yield kind.capitalize()
-                yield from (f"- {text}" for text in told)
+                yield from (f"  - {text}" for text in told)
 
 
 @command(

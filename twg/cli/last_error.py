@@ -62,8 +62,6 @@ def keep(wiring: Wiring, failure: Failure) -> None:
         state = wiring.settings.state_dir
         if failure.code is Code.INTERNAL:
             files.ensure_private_directory(state)
-        elif not state.is_dir():
-            return
         error = LastError(
             code=failure.code.value,
             exit_code=failure.exit_status,

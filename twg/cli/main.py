@@ -109,6 +109,7 @@ def _open_closed_streams() -> None:
 def _to_its_end(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
     """Run a command in a process that is ours: what others print in it is scrubbed too."""
     _take_over(wiring)
+    _end_as_by_ctrl_c()
     status = _guarded(wiring, command)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, hooks.ScrubbedStream):
@@ -117,6 +118,19 @@ def _to_its_end(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
             except OSError:
                 give_up(stream)
     return status
+
+
+def _end_as_by_ctrl_c() -> None:
+    """Have what ends a process end it with an answer, too, before the event loop listens for it."""
+    import signal  # noqa: PLC0415 - see root
+
+    def interrupted(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, interrupted)
 
 
 def _guarded(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
