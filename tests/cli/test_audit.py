@@ -12,6 +12,7 @@ import pytest
 from guard.audit import Actor, AuditLog, load_or_create_key
 from guard.secret import Secret
 from tests.rigs.terminal import Terminal
+from twg.cli import audit_show
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -266,6 +267,13 @@ def test_a_format_is_a_line_a_record(kept: Console, form: str, begin: str) -> No
 
 
 # follow
+
+
+def test_what_is_added_meanwhile_is_not_shown_twice() -> None:
+    """What came before the following began ends where that begins."""
+    records = [{"seq": number} for number in range(1, 6)]
+    assert [*audit_show._before(iter(records), 3)] == records[:3]
+    assert [*audit_show._before(iter(records), None)] == records
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
