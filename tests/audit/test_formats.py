@@ -14,6 +14,7 @@ import pytest
 from google.protobuf import json_format
 from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 
+from tests.docs.audit_catalogue import entries
 from twg.audit import cef, ecs, otel
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ WHOLE: dict[str, Any] = {
     "mac": "1" * 64,
 }
 HOSTILE = 'a|b=c\\d\n"<script>\r\x1b[31m \u202e cs1=x |0|é'
-EVENTS = [*ecs._CATEGORIES, "key.moved", "upkeep.run", "audit.mended", "of.another.version"]
+EVENTS = sorted({*ecs._CATEGORIES, *(each.name for each in entries()), "of.another.version"})
 RECORDS: dict[str, dict[str, Any]] = {
     **{event: {**WHOLE, "event": event} for event in EVENTS},
     "failed": {**WHOLE, "event": "token.refresh_failed", "outcome": "failed"},

@@ -38,7 +38,8 @@ def day() -> list[Any]:
         record(23, revealed, secret=ACCESS, host="api.example.com", profile="work"),
         record(9, revealed, AGENT, secret=ACCESS, host="api.example.com"),
         record(8, revealed, AGENT, secret=ACCESS, host="other.example.com"),
-        record(8, revealed, secret={"kind": "sealing-key", "fingerprint": "ee"}),
+        record(8, revealed, secret={"kind": "sealing-key", "fingerprint": "ee"}, host="x.example"),
+        record(8, revealed, secret=ACCESS, reason="seal in the store"),
         record(7, "agent.call", AGENT, details={"access": "read", "path": "/rest/api/3/myself"}),
         record(6, "policy.denied", AGENT, reason="write jira POST /rest/api/3/issue"),
         record(5, "secret.refused", secret={"kind": "an Atlassian API token"}),
@@ -84,7 +85,7 @@ class Markup(HTMLParser):
 
 def test_a_day_is_summed_up() -> None:
     found = summed(day()).as_dict()
-    assert found["records"] == 12
+    assert found["records"] == 13
     (access,) = found["credentials"]  # twg's own keys are none
     assert access["uses"] == 3
     assert access["by"] == {"claude-code": 2, "human": 1}
@@ -124,7 +125,7 @@ def test_the_page_has_no_script_no_link_and_no_style_but_its_sheet() -> None:
     assert "3 days" in text
 
 
-@pytest.mark.parametrize("records", [[], [{}], [record(1, "e", {}, secret=ACCESS)]])
+@pytest.mark.parametrize("records", [[], [{}], [record(1, "e", {}, secret=ACCESS)], day()[:1]])
 def test_where_there_is_little_the_page_says_so(records: list[Any]) -> None:
     assert "No credential was used." in page_of(records)
 

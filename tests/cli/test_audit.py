@@ -12,6 +12,7 @@ import pytest
 from guard.audit import Actor, AuditLog, load_or_create_key
 from guard.secret import Secret
 from tests.rigs.terminal import Terminal
+from twg.cli import audit_show
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,6 +117,21 @@ def test_as_text_a_record_is_a_line(kept: Console) -> None:
     assert lines[3].endswith("refused, write jira POST /rest/api/3/issue")
 
 
+def test_as_text_a_command_is_told_in_short(console: Console) -> None:
+    """What else its details hold is for programs."""
+    details = {"status_code": 0, "duration_ms": 7, "trace_id": "ab", "cli_version": "1"}
+    log_of(console).record("command.ended", details=details)
+    log_of(console).record("secret.revealed", reason="send to https://a.example", host="a.example")
+    call = {"access": "read", "service": "jira", "method": "GET", "path": "/x", "n": [1, 2]}
+    log_of(console).record("agent.call", details=call)
+    told = [line.split("  ")[-1].strip() for line in console.twg("audit", "show").out.splitlines()]
+    assert told == [
+        "twg api, status_code=0, duration_ms=7",
+        "send to https://a.example",
+        "read jira GET /x, n=1 2",
+    ]
+
+
 def test_nothing_on_record_is_said(console: Console) -> None:
     ended = console.twg("audit", "show")
     assert (ended.out, ended.err) == ("", "Nothing of that is on record.\n")
@@ -173,6 +189,19 @@ def test_a_whole_record_is_proven(kept: Console) -> None:
     )
     data = kept.twg("audit", "verify", "-o", "json").data
     assert data == {"records": 4, "first": 1, "last": 4, "files": 1, "unnamed": 0}
+
+
+async def test_a_person_sees_how_far_it_is_and_nothing_of_it_stays(console: Console) -> None:
+    log = log_of(console)
+    with log.afterwards():
+        for _ in range(10_100):
+            log.record("e")
+    async with Terminal.start(["twg", "audit", "verify"], env=console.env) as terminal:
+        assert await terminal.exit_status() == 0
+    assert b"10,000 of 10,100 records checked" in terminal.raw
+    assert terminal.screen().strip() == (
+        "✔ The record is whole: 10,100 records in 1 file, number 1 to 10100."
+    )
 
 
 def test_where_nothing_is_recorded_nothing_is_to_prove(console: Console) -> None:
@@ -266,6 +295,13 @@ def test_a_format_is_a_line_a_record(kept: Console, form: str, begin: str) -> No
 
 
 # follow
+
+
+def test_what_is_added_meanwhile_is_not_shown_twice() -> None:
+    """What came before the following began ends where that begins."""
+    records = [{"seq": number} for number in range(1, 6)]
+    assert [*audit_show._before(iter(records), 3)] == records[:3]
+    assert [*audit_show._before(iter(records), None)] == records
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

@@ -267,6 +267,28 @@ def test_h_g2_an_older_head_file_is_told(tmp_path: Path) -> None:
     assert prove(path, KEY).unnamed == 2
 
 
+def test_h_g2_another_last_record_than_the_head_names_is_found(tmp_path: Path) -> None:
+    """H-G2: one that was written after older files had been put back."""
+    path = tmp_path / "state" / "audit.jsonl"
+    head = path.with_suffix(".head")
+    files = (path, head)
+
+    def write() -> list[bytes]:
+        AuditLog(path, key=lambda: KEY, actor=ACTOR).record("e")
+        return [file.read_bytes() for file in files]
+
+    older, newer = write(), write()
+    for file, content in zip(files, older, strict=True):
+        file.write_bytes(content)
+    write()
+    assert prove(path, KEY).last == 2
+    head.write_bytes(newer[1])
+    with pytest.raises(AuditBroken, match=r"line 2 \(record 2\) is not the one that") as raised:
+        prove(path, KEY)
+    assert raised.value.fault is not None
+    assert (raised.value.fault.kind, raised.value.fault.seq) == ("head", 2)
+
+
 def test_how_far_it_is_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("guard.verifying._TOLD_EACH", 2)
     path = tmp_path / "state" / "audit.jsonl"

@@ -235,4 +235,4 @@ def _age(oldest: Sequence[tuple[str, str, float]]) -> str:
     if not oldest:
         return "–"
     days = int((datetime.now(UTC).timestamp() - oldest[0][2]) // 86_400)
-    return "1 day" if days == 1 else f"{max(0, days):,} days"
+    return {0: "today", 1: "1 day"}.get(max(0, days), f"{days:,} days")

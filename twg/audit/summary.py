@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 MOST_LISTED: Final = 50
 """Of failures, denials, calls and grants, so many of the newest are listed; all are counted."""
 
-_USES: Final = frozenset({"secret.revealed"})
 _GRANTS: Final = frozenset({"policy.granted", "policy.revoked"})
 _INNER: Final = frozenset({"sealing-key"})
 
@@ -28,8 +27,8 @@ class Credential:
     Attributes:
         kind: Its kind.
         fingerprint: Its fingerprint.
-        uses: When it was used, and by which kind of actor, oldest first.
-        by: How often each used it.
+        uses: When it was sent somewhere, and by which kind of actor, oldest first.
+        by: How often each sent it.
         hosts: How often it went to each host.
         profiles: The profiles it belongs to.
         first: When it was first seen.
@@ -51,7 +50,7 @@ class Credential:
         self.first, self.last = self.first or when, when
         if profile := text(record.get("profile")):
             self.profiles.add(profile)
-        if record.get("event") in _USES:
+        if is_use(record):
             self.uses.append((when, actor_kind(record)))
             self.by[who(record)] += 1
             if host := text(record.get("host")):
@@ -79,7 +78,7 @@ class Actor:
         name: An agent's name, else the kind of actor.
         kind: ``human``, ``agent``, ``ci`` or ``service``.
         records: How much is on record of it.
-        uses: How often it used a secret.
+        uses: How often it sent a secret somewhere.
         calls: How often it was let call a service, as an agent.
         denied: How often it was denied something.
         last: When it last did anything.
@@ -97,7 +96,7 @@ class Actor:
         """Take in a record of what it did."""
         event = record.get("event")
         self.records += 1
-        self.uses += event in _USES
+        self.uses += is_use(record)
         self.calls += event == "agent.call"
         self.denied += event == "policy.denied"
         self.last = text(record.get("ts")) or self.last
@@ -247,6 +246,13 @@ def who(record: Record) -> str:
     """Return who acted: an agent's name, else the kind of actor."""
     actor = part(record, "actor")
     return text(actor.get("agent")) or text(actor.get("kind")) or "unknown"
+
+
+def is_use(record: Record) -> bool:
+    """Tell whether a secret left for where it is used; that it was sealed here is no use of it."""
+    if record.get("event") != "secret.revealed":
+        return False
+    return bool(record.get("host")) or str(record.get("reason")).startswith("send")
 
 
 def actor_kind(record: Record) -> str:

@@ -138,7 +138,7 @@ def _lines(summary: Summary, chain: tuple[bool, str], kept: Kept) -> Iterator[st
         [
             (
                 f"{each.kind} {each.fingerprint}",
-                f"{len(each.uses):,} uses",
+                _counted(len(each.uses), "use"),
                 ", ".join(f"{name} {count:,}" for name, count in each.by.most_common()),
                 ", ".join(each.hosts),
             )
@@ -148,7 +148,12 @@ def _lines(summary: Summary, chain: tuple[bool, str], kept: Kept) -> Iterator[st
     yield from _table(
         "Who",
         [
-            (each.name, f"{each.uses:,} uses", f"{each.calls:,} calls", f"{each.denied:,} denied")
+            (
+                each.name,
+                _counted(each.uses, "use"),
+                _counted(each.calls, "call"),
+                f"{each.denied:,} denied",
+            )
             for each in summary.actors.values()
         ],
     )
@@ -156,6 +161,10 @@ def _lines(summary: Summary, chain: tuple[bool, str], kept: Kept) -> Iterator[st
     yield from _happenings("Denied to agents", summary.denials, summary.counts["denials"])
     yield from _happenings("Granted to agents", summary.grants, summary.counts["grants"])
     yield from _happenings("Failed or lapsed", summary.failures, summary.counts["failures"])
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def _table(title: str, rows: list[tuple[str, ...]]) -> Iterator[str]:

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _WHO: Final = 11
 _EVENT: Final = 20
 _NARROWEST_LAST: Final = 24
+# The rest of what these tell is of use to programs only, or stands in each record of the run.
+_OF_COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "command.started": ("recognised_by",),
+    "command.ended": ("status_code", "duration_ms"),
+}
 _BAD: Final = frozenset({"failed", "refused"})
 
 
@@ -75,21 +80,26 @@ def _told(record: Mapping[str, Any]) -> Iterator[str]:
         part(record, "secret"),
         part(record, "details"),
     )
+    host, reason, profile = (record.get(name) for name in ("host", "reason", "profile"))
+    wanted = _OF_COMMANDS.get(str(record.get("event")))
     if outcome not in {None, "ok"}:
         yield str(outcome)
+    if wanted is not None:
+        yield str(part(record, "actor").get("command"))
     if secret:
         yield " ".join(
             str(each) for each in (secret.get("kind"), secret.get("fingerprint")) if each
         )
     if call := call_in_words(details):
         yield call
-    for name in ("host", "reason"):
-        if record.get(name):
-            yield str(record[name])
-    if record.get("profile"):
-        yield f"profile {record['profile']}"
+    if host and str(host) not in str(reason):
+        yield str(host)
+    if reason:
+        yield str(reason)
+    if profile:
+        yield f"profile {profile}"
     for name, fact in details.items():
-        if name not in CALL:
+        if name not in CALL and (wanted is None or name in wanted):
             yield f"{name}={' '.join(map(str, fact)) if isinstance(fact, list) else fact}"
 
 
