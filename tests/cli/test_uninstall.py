@@ -106,14 +106,18 @@ def table_of(crontab: Played) -> str:
 def lived_in(console: Console, sandbox: SandboxHandle, crontab: Played) -> Console:
     """An installation with all that twg makes, and things that it did not make in between."""
     del crontab
+    usual = '[storage]\nkey = "file"\n[log]\nfile = true\n'
+    console.settings(usual)
     console.sign_in(sandbox)
     console.sign_in(sandbox, "work")
     admin_parts.keep(console, sandbox.url)
     anyio.run(store_at(console.root).save_bitbucket, bitbucket_token("work"))
     console.twg("upkeep", "enable")
     console.twg("upkeep", "run")
+    console.settings(f"{usual}[audit]\nfile_megabytes = 0.001\nkeep_days = 1e-9\n")
     console.twg("api", "atlassian", "/me")
     console.twg("login", "--token", ACCESS, status=64)
+    console.settings(usual)
     with sandbox_at(console.root):
         pass
     objects = console.state / "sandbox" / "git" / "tide-model.git" / "objects"
@@ -123,6 +127,8 @@ def lived_in(console: Console, sandbox: SandboxHandle, crontab: Played) -> Conso
     Journal(console.state, "auth").write([left])
     for name in (f"state/{left.id}.key", "config/.auth.conf.0123456789ab.tmp"):
         (console.root / name).touch(mode=0o600)
+    made = {path.name for path in (*console.state.iterdir(), *(console.state / "log").iterdir())}
+    assert {"audit.start", "audit.jsonl.gz.lock", "twg.jsonl"} <= made
     return console
 
 
