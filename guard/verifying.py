@@ -7,6 +7,7 @@ one before.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -21,9 +22,8 @@ from guard.audit_files import (
     start_link,
     start_note_of,
 )
-from guard.chain import opened
 from guard.errors import AuditBroken, Fault
-from guard.files import check_private_file
+from guard.files import check_private_file, read_private
 from guard.links import LONGEST_LINE, keys_of, link_at_end, link_in, prev_in, unsealed
 from guard.locks import LockFile
 from guard.pen import at_the_edge, locked
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from guard.links import Link
 
 _PATIENCE: Final = 30.0
-_MOST_OF_A_HEAD: Final = 256
 _TOLD_EACH: Final = 10_000
 
 
@@ -67,7 +66,8 @@ def prove(
 ) -> Proof:
     """Check the whole record, through all its files.
 
-    Others may append meanwhile; what is there at the start is checked.
+    Others may append meanwhile; what is there at the start is checked. Nothing but its lock is
+    made.
 
     Args:
         path: The record's current file.
@@ -83,18 +83,18 @@ def prove(
     if not is_begun(path):
         return Proof(first=0, last=0, files=0)
     keys = keys_of(key)
-    with at_the_edge(path), opened(path, os.O_RDONLY) as log:
-        lock = LockFile(lock_of(path))
-        with locked(lock, path, _PATIENCE), opened(head_of(path), os.O_RDONLY) as descriptor:
-            size, aside = os.fstat(log).st_size, set_aside(path.parent)
-            head = unsealed("head", os.read(descriptor, _MOST_OF_A_HEAD), keys)
+    with at_the_edge(path), _opened(path) as log:
+        with locked(LockFile(lock_of(path)), path, _PATIENCE):
+            size, aside = 0 if log is None else os.fstat(log).st_size, set_aside(path.parent)
+            note = read_private(head_of(path))
+            head = None if note is None else unsealed("head", note, keys)
             start = start_link(path, keys)
         if start is None:
-            note = start_note_of(path)
+            removed = start_note_of(path)
             raise AuditBroken(
                 path,
-                f"the note of what was removed of it, {note.name}, was changed",
-                Fault(kind="start", file=note),
+                f"the note of what was removed of it, {removed.name}, was changed",
+                Fault(kind="start", file=removed),
             )
         files = kept_after(start, aside)
         last = _Way(path, keys, start, head).walk(_places(path, files, log, size), told)
@@ -111,6 +111,20 @@ def prove(
         files=len(files) + 1,
         unnamed=last.seq - head.seq,
     )
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int | None]:
+    """Open a file to be read, if it is there; what is missing is not made."""
+    if not check_private_file(path):
+        yield None
+        return
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    descriptor = os.open(path, flags)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def is_begun(path: Path) -> bool:
@@ -136,12 +150,13 @@ class _Place:
     line: bytes
 
 
-def _places(path: Path, aside: list[Path], log: int, size: int) -> Iterator[_Place]:
+def _places(path: Path, aside: list[Path], log: int | None, size: int) -> Iterator[_Place]:
     for file in aside:
         for number, line in enumerate(lines_in(file), start=1):
             yield _Place(file, number, line)
-    for number, line in enumerate(lines_of(log, size), start=1):
-        yield _Place(path, number, line)
+    if log is not None:
+        for number, line in enumerate(lines_of(log, size), start=1):
+            yield _Place(path, number, line)
 
 
 class _Way:

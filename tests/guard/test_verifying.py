@@ -246,7 +246,7 @@ def test_h_g2_the_head_file_is_missed(shelf: Shelf) -> None:
     shelf.put(shelf.lines)
     head = shelf.path.with_suffix(".head")
     content = head.read_bytes()
-    for bad in (b"", content.replace(b"4", b"5")):
+    for bad in (b"", b"x" * 100_000, content.replace(b"4", b"5")):
         head.write_bytes(bad)
         with pytest.raises(AuditBroken, match=r"its head file audit\.head is missing") as raised:
             prove(shelf.path, KEY)
