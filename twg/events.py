@@ -251,5 +251,5 @@ def upkeep_run(log: Recorder, *, outcome: str, what: str) -> None:
 
 
 def uninstall_begun(log: Recorder) -> None:
-    """A person has all removed that twg has made."""
+    """A person has twg remove all that it made."""
     log.record("uninstall.begun", vital=False)
