@@ -25,7 +25,7 @@ class LogFile:
     """Takes lines as a stream does. Once it is full, it goes on anew, and the old one is kept.
 
     Args:
-        path: The file; its directory is made if it is missing.
+        path: The file; its directory and the one around that are made if they are missing.
         most: How many bytes it holds; the old one beside it has as many.
     """
 
@@ -61,6 +61,8 @@ class LogFile:
     def _opened(self) -> int:
         if self._descriptor is None or not self._is_at_its_place(self._descriptor):
             self.close()
+            # Each by itself: a parent that is made on the way would be open to others.
+            ensure_private_directory(self._path.parent.parent)
             ensure_private_directory(self._path.parent)
             check_private_file(self._path)
             self._descriptor = os.open(self._path, _FLAGS, _MODE)

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 def console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
     """An installation that keeps its key in a file: the key ring of whoever tests is not touched.
 
-    Who started the test runner does not count as having started `twg`.
+    Who started the test runner does not count as having started `twg`. It keeps a log, of every
+    level; whatever a test does, no secret of its is in that afterwards (H-F1).
     """
     monkeypatch.setattr(agents, "detect", partial(agents.detect, ancestors=tuple))
     one = Console(tmp_path)
-    one.settings('[storage]\nkey = "file"\n')
+    one.settings('[storage]\nkey = "file"\n[log]\nfile = true\n')
     null = os.open(os.devnull, os.O_RDONLY)
     with standard_input(null):
         yield one

@@ -23,7 +23,7 @@ from tests.auth.parts import credential_at, issued_by
 from tests.cli import orphanage, shapes
 from tests.docs.audit_catalogue import SCHEMA
 from tests.rigs.surroundings import FakeBrowser, clean_env
-from tests.roads.traveller import Traveller
+from tests.roads.traveller import Traveller, forms
 from tests.sandbox.running import SandboxHandle
 from tests.vault import samples
 from twg import sandbox as sandboxes
@@ -94,11 +94,13 @@ class Console:
         root: Home, configuration and state stand below it.
         more: Further variables of the environment.
         ended: All commands so far.
+        signed_in_with: The tokens of all sign-ins that a test has put there.
     """
 
     root: Path
     more: dict[str, str] = field(default_factory=dict)
     ended: list[Ended] = field(default_factory=list)
+    signed_in_with: list[str] = field(default_factory=list)
 
     @property
     def env(self) -> dict[str, str]:
@@ -194,11 +196,20 @@ class Console:
         person = Traveller(self.root, FakeBrowser(self.root, self.root), seen=seen)
         return person.traces_of(secrets)
 
+    def logged_secrets(self) -> list[str]:
+        """Return which secrets stand in the log: the samples', and those signed in with."""
+        log = b"".join(path.read_bytes() for path in self.state.glob("log/*.jsonl"))
+        known = (*samples.SECRETS, samples.BITBUCKET, *self.signed_in_with)
+        return [one for one in known if any(form in log for form in forms(one))]
+
     def sign_in(
         self, sandbox: SandboxHandle, profile: str = "default", *, age: float = 0, **changes: Any
     ) -> Credential:
         """Have Alice signed in at the sandbox, `age` seconds ago."""
         credential = replace(anyio.run(issued_by, sandbox, profile), **ALICE_THERE)
+        for token in (credential.tokens.access, credential.tokens.refresh):
+            if token is not None:
+                self.signed_in_with.append(token.reveal("look for it in the log"))
         return anyio.run(self._save, credential, age, changes)
 
     def sign_in_at(

@@ -25,7 +25,8 @@ STEPS = 10
 
 @pytest.fixture
 def folder(console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary folders are made."""
+    """Where temporary folders are made; and no log is kept, for nothing else is to be written."""
+    console.settings('[storage]\nkey = "file"\n')
     folder = tmp_path / "temporary"
     folder.mkdir()
     console.more["TMPDIR"] = str(folder)

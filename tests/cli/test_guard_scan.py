@@ -16,6 +16,7 @@ from guard.secret import Secret
 from tests.cli.console import standard_input
 from tests.rigs.terminal import PATIENCE, Terminal
 from tests.rigs.waiting import comes_true
+from twg import events
 from twg.cli.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -113,7 +114,13 @@ def test_what_was_issued_is_found_without_opening_the_store(console: Console, ho
     (home / ".bash_history").write_text("ls\n")
     (home / ".zsh_history").unlink()
     secret = "opaque-4cce55.token-Value"
-    Wiring([], console.env).audit.record("token.issued", secret=Secret(secret, "access-token"))
+    events.token_issued(
+        Wiring([], console.env).audit,
+        secret=Secret(secret, "access-token"),
+        reason=None,
+        host="auth.example.com",
+        profile="default",
+    )
     (home / ".bash_history").write_text(f"curl -H 'Authorization: Bearer {secret}' x\n")
 
     ended = console.twg("guard", "scan", "--history", "-o", "json", status=3)

@@ -53,7 +53,8 @@ main()
 def tree(console: Console, *, all_of_it: bool = True) -> dict[str, Any]:
     """Return what stands in twg's directories: files with contents and age, links, directories.
 
-    The note of the last failure is left out: whatever fails leaves one.
+    The log and the note of the last failure are left out: whatever is done leaves the one, and
+    whatever fails the other.
 
     Args:
         console: Whose.
@@ -61,7 +62,7 @@ def tree(console: Console, *, all_of_it: bool = True) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for path in (*console.config.rglob("*"), *console.state.rglob("*")):
-        kept = path.name != "last-error.json"
+        kept = path.name not in {"last-error.json", "log", "twg.jsonl"}
         if kept and (all_of_it or not ("audit" in path.name or "locks" in str(path))):
             known = path.lstat()
             content = path.read_bytes() if path.is_file() else b""

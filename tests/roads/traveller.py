@@ -84,7 +84,7 @@ class Traveller:
 
     def traces_of(self, secrets: Iterable[str]) -> list[str]:
         """Name every file and screen that holds one of `secrets`, plain, hexadecimal or base64."""
-        wanted = [form for secret in secrets for form in _forms(secret)]
+        wanted = [form for secret in secrets for form in forms(secret)]
         assert wanted, "there is nothing to search for"
         places = {str(path): path.read_bytes() for path in self._files()}
         places |= {f"screen {n}": text.encode() for n, text in enumerate(self.seen)}
@@ -101,7 +101,8 @@ def traveller(root: Path, **more: str) -> Traveller:
     return Traveller(root, fake_browser(root), more)
 
 
-def _forms(secret: str) -> Iterator[bytes]:
+def forms(secret: str) -> Iterator[bytes]:
+    """Yield how a secret may be written: plain, hexadecimal, base64 at any offset."""
     data = secret.encode()
     yield data
     yield data.hex().encode()
