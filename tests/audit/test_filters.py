@@ -54,9 +54,9 @@ def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (Filter(profile="wörk"), [1]),
         (Filter(profile="claude-code"), []),
         (Filter(trace="abc"), [1]),
-        (Filter(secret="49dce198"), [1]),
-        (Filter(secret="49dce19884c2501d"), [1]),
-        (Filter(secret="9884"), []),
+        (Filter(fingerprint="49dce198"), [1]),
+        (Filter(fingerprint="49dce19884c2501d"), [1]),
+        (Filter(fingerprint="9884"), []),
         (Filter(actor="agent", events=("token.*",)), []),
     ],
 )

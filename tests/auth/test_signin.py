@@ -131,7 +131,7 @@ async def test_by_a_printed_address(
     assert "You are signed in as Alice Marin (sandbox)." in page.text
     assert told.lines == [PRINTED.reason]
     assert told.waits == [("Waiting for you in the browser", 60.0)]
-    assert [facts["outcome"] for facts in ear.events("token.issued")] == ["ok"]
+    assert [facts["profile"] for facts in ear.events("token.issued")] == [saved.profile]
 
 
 async def test_by_this_machines_browser(

@@ -252,8 +252,11 @@ async def test_a_message_that_a_mark_would_break_is_told_as_an_error() -> None:
 
 
 def running(console: Console) -> subprocess.Popen[bytes]:
+    # Whoever started the tests may have had them ignore Ctrl-C, which is handed down.
+    heard = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"import signal; {heard}; from twg.cli.main import main; main()"
     return subprocess.Popen(
-        [TWG, "mcp"],
+        [sys.executable, "-c", program, "mcp"],
         env=console.env,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

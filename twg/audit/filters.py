@@ -24,14 +24,14 @@ class Filter:
         events: One of these events; ``token.*`` is all that begin so. None for any.
         actor: The kind of who acted, or the agent's name.
         profile: The profile concerned.
-        secret: The fingerprint of the secret concerned, or how it begins.
+        fingerprint: The fingerprint of the secret concerned, or how it begins.
         trace: What ties together the records of one run.
     """
 
     events: tuple[str, ...] = ()
     actor: str | None = None
     profile: str | None = None
-    secret: str | None = None
+    fingerprint: str | None = None
     trace: str | None = None
 
     def matches(self, record: Record) -> bool:
@@ -41,7 +41,7 @@ class Filter:
             and (self.actor is None or self._acted(record.get("actor")))
             and (self.profile is None or record.get("profile") == self.profile)
             and (self.trace is None or record.get("trace") == self.trace)
-            and (self.secret is None or self._is_secret(record.get("secret")))
+            and (self.fingerprint is None or self._is_secret(record.get("secret")))
         )
 
     def records(self, lines: Iterable[bytes]) -> Iterator[Record]:
@@ -59,8 +59,8 @@ class Filter:
         if len(self.events) == 1 and not _WILD.intersection(self.events[0]):
             words.append(self.events[0])
         found = [json.dumps(word).encode() for word in words if word is not None]
-        if self.secret is not None:
-            found.append(json.dumps(self.secret).encode()[:-1])
+        if self.fingerprint is not None:
+            found.append(json.dumps(self.fingerprint).encode()[:-1])
         return found
 
     def _is_event(self, event: Any) -> bool:
@@ -72,7 +72,7 @@ class Filter:
 
     def _is_secret(self, secret: Any) -> bool:
         known = secret if isinstance(secret, dict) else {}
-        return str(known.get("fingerprint", "")).startswith(self.secret or "")
+        return str(known.get("fingerprint", "")).startswith(self.fingerprint or "")
 
 
 def record_in(line: bytes) -> Record | None:

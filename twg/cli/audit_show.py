@@ -98,7 +98,7 @@ async def show(
         events=events,
         actor=actor,
         profile=wiring.options.profile,
-        secret=fingerprint,
+        fingerprint=fingerprint,
         trace=trace,
     )
     wanted = _Wanted(filter=meant, since=since, until=until, last=last)
