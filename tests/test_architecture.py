@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 
-FOUNDATION = {"guard", "twg", "twg.errors", "twg.events"}
-"""What anything in twg may import: the guard, the version, the errors, what is recorded."""
+FOUNDATION = {"guard", "twg", "twg.doors", "twg.errors", "twg.events"}
+"""What anything in twg may import: the guard, the version, doors, errors, what is recorded."""
 
 MAY_IMPORT = {
     "guard": {"guard"},
     "twg": set(),
+    "twg.doors": set(),
     "twg.errors": {"guard"},
     "twg.schemas": FOUNDATION,
     "twg.events": {"guard"},

@@ -8,9 +8,10 @@ nothing.
 
 from __future__ import annotations
 
-from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from twg.doors import door
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,14 +72,5 @@ _HOMES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
-
 if not TYPE_CHECKING:  # a type checker goes by the imports above, and finds misspelt names
-
-    def __getattr__(name: str) -> Any:
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'limits')}"), name)
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+    __getattr__, __dir__ = door(__name__, __all__, _HOMES, rest="limits")
