@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from contextlib import contextmanager
+from functools import partial
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final
 
 from guard import hooks, intake, process
 from guard.errors import GuardError, SecretRefused
 from twg import __version__
-from twg.cli.failure import failure_of
+from twg.cli import stages
 from twg.cli.output import give_up
 from twg.cli.wiring import Wiring
 from twg.errors import TwgError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from anyio import CancelScope
     from anyio.abc import TaskStatus
@@ -55,6 +57,7 @@ _FROM_SHELLS: Final = frozenset({"bash_complete", "zsh_complete", "fish_complete
 
 def main() -> None:
     """Run `twg` on this process's arguments and exit with its status."""
+    _collect_nothing_yet()
     environ = dict(os.environ)
     process.harden()
     process.forget_variables(os.environ)
@@ -69,6 +72,7 @@ def main() -> None:
 
 def git_remote() -> None:
     """Run `git-remote-twg`, which git calls for addresses that begin with ``twg::``."""
+    _collect_nothing_yet()
     environ = dict(os.environ)
     umask = process.harden()
     process.forget_variables(os.environ)
@@ -98,6 +102,12 @@ def _complete(instruction: str, environ: Mapping[str, str]) -> int:
     return completion.answer(completion.Completing((), environ), instruction, root)
 
 
+def _collect_nothing_yet() -> None:
+    # What is imported stays; to look through all of it for garbage, again and again, is a sixth of
+    # a short run. Where the work begins, it is looked for as ever.
+    gc.disable()
+
+
 def _open_closed_streams() -> None:
     """Give Python streams for what was closed at the start; what goes there goes nowhere."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
@@ -117,6 +127,8 @@ def _to_its_end(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
                 stream.finish()
             except OSError:
                 give_up(stream)
+    # Or Python, as it ends, looks through all there is for what nothing refers to.
+    gc.freeze()
     return status
 
 
@@ -145,7 +157,7 @@ def _guarded(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
 def _run_guarded(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
     try:
         intake.refuse_arguments(wiring.argv)
-        return _parse_and_run(wiring, command)
+        return stages.run(_run_command(wiring, command), partial(_work, wiring))
     except SecretRefused as error:
         process.hide_arguments(wiring.argv)
         return _refuse(wiring, error)
@@ -210,16 +222,17 @@ def _print_version(ctx: object, _param: object, value: object) -> None:
         raise click.exceptions.Exit(0)
 
 
-def _parse_and_run(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
-    import anyio  # noqa: PLC0415 - see root
+def _work(wiring: Wiring, rest: Awaitable[int]) -> int:
+    import anyio  # noqa: PLC0415 - only for commands that get so far: it costs as much as they do
 
-    return anyio.run(_run_until_signal, wiring, command)
+    return anyio.run(_run_until_signal, wiring, rest)
 
 
-async def _run_until_signal(wiring: Wiring, wanted: Callable[[], Command | Group]) -> int:
+async def _run_until_signal(wiring: Wiring, rest: Awaitable[int]) -> int:
     """Run the command; Ctrl-C, SIGTERM and SIGHUP cancel it, which shielded sections outlast."""
     import anyio  # noqa: PLC0415 - see root
 
+    gc.enable()
     done: list[int] = []
     async with anyio.create_task_group() as tasks:
         # A scope of the command's own: who listens for signals goes on when it is cancelled.
@@ -227,7 +240,7 @@ async def _run_until_signal(wiring: Wiring, wanted: Callable[[], Command | Group
         if sys.platform != "win32":
             await tasks.start(_cancel_on_signal, command, wiring)
         with command:
-            done.append(await _run_command(wiring, wanted))
+            done.append(await rest)
         tasks.cancel_scope.cancel()
     return done[0] if done else _fail(wiring, KeyboardInterrupt())
 
@@ -310,6 +323,8 @@ def _refuse(wiring: Wiring, error: SecretRefused) -> int:
 
 
 def _fail(wiring: Wiring, error: BaseException) -> int:
+    from twg.cli.failure import failure_of  # noqa: PLC0415 - only where something failed
+
     failure = failure_of(error)
     wiring.settle_output()
     _keep(wiring, failure)
