@@ -90,18 +90,18 @@ HEAVY = {"asyncio", "concurrent", "http", "logging", "shutil", "socket", "ssl", 
 
 async def imported(words: str, tmp_path: Path) -> set[str]:
     """Return the outside packages that `twg` imports for these words."""
-    packages = await all_imported(words, tmp_path)
+    packages = {module.partition(".")[0] for module in await all_imported(words, tmp_path)}
     return packages - sys.stdlib_module_names - {"twg", "guard"}
 
 
 async def all_imported(words: str, tmp_path: Path) -> set[str]:
-    """Return all packages that `twg` imports for these words."""
+    """Return all modules that `twg` imports for these words."""
     done = await anyio.run_process(
         [sys.executable, "-c", WATCH, *words.split()], env=clean_env(tmp_path), check=False
     )
-    modules = done.stderr.decode().rpartition("imported:")[2].split()
+    modules = set(done.stderr.decode().rpartition("imported:")[2].split())
     assert "twg.cli.main" in modules, done.stderr.decode()[-2000:]
-    return {module.partition(".")[0] for module in modules}
+    return modules
 
 
 @pytest.mark.parametrize(("words", "expected"), COMMANDS.items())
@@ -114,3 +114,9 @@ async def test_a_command_imports_what_is_listed_and_no_more(
 @pytest.mark.parametrize("words", LIGHT)
 async def test_what_needs_no_work_pays_for_no_event_loop(words: str, tmp_path: Path) -> None:
     assert HEAVY & await all_imported(words, tmp_path) == set()
+
+
+async def test_what_only_looks_at_a_store_has_no_part_that_handles_secrets(tmp_path: Path) -> None:
+    modules = await all_imported("auth status", tmp_path)
+    assert "twg.vault.sealed_file" in modules
+    assert {"guard.audit", "guard.scrub", "guard.settling"} & modules == set()

@@ -51,6 +51,8 @@ COMMANDS: Final = {
     "demo": ("twg.cli.demo:demo", "Watch the whole story on the sandbox, in a minute."),
 }
 
+_GARBAGE: Final = 20_000
+
 _FROM_SHELLS: Final = frozenset({"bash_complete", "zsh_complete", "fish_complete"})
 """What shells put into `_TWG_COMPLETE` to ask what may stand next."""
 
@@ -106,6 +108,14 @@ def _collect_nothing_yet() -> None:
     # What is imported stays; to look through all of it for garbage, again and again, is a sixth of
     # a short run. Where the work begins, it is looked for as ever.
     gc.disable()
+
+
+def _collect_from_now_on() -> None:
+    if not gc.isenabled():
+        gc.freeze()
+        # Ten thousands, for more is imported by most of the work.
+        gc.set_threshold(_GARBAGE)
+        gc.enable()
 
 
 def _open_closed_streams() -> None:
@@ -232,7 +242,7 @@ async def _run_until_signal(wiring: Wiring, rest: Awaitable[int]) -> int:
     """Run the command; Ctrl-C, SIGTERM and SIGHUP cancel it, which shielded sections outlast."""
     import anyio  # noqa: PLC0415 - see root
 
-    gc.enable()
+    _collect_from_now_on()
     done: list[int] = []
     async with anyio.create_task_group() as tasks:
         # A scope of the command's own: who listens for signals goes on when it is cancelled.
