@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from functools import cached_property
@@ -335,9 +336,8 @@ class Wiring:
     @cached_property
     def trace(self) -> str:
         """What ties together all that is noted of this run: a trace id of W3C Trace Context."""
-        import secrets  # noqa: PLC0415 - not for `--version`
-
-        return secrets.token_hex(16)
+        # As `secrets` has it, which imports `random` and its arithmetic.
+        return os.urandom(16).hex()
 
     @cached_property
     def custody(self) -> Custody:
