@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
 import pytest
 
+from tests.rigs.surroundings import clean_env
 from twg.cli import stages
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+    from pathlib import Path
+
+TELLING = """
+import atexit, gc, sys
+def tell():
+    print("collects:", gc.isenabled(), gc.get_freeze_count() > 0, file=sys.stderr)
+atexit.register(tell)
+from twg.cli.main import main
+main()
+"""
 
 
 def never(_rest: Awaitable[int]) -> int:
@@ -68,11 +80,21 @@ def test_what_the_parser_opened_is_closed_where_no_loop_can_be_had() -> None:
     def no_loop(_rest: Awaitable[int]) -> int:
         raise OSError
 
-    with pytest.raises(OSError, match=r"^$"):
+    with pytest.raises(OSError, match=r"^$") as caught:
         stages.run(command(), no_loop)
 
-    assert closed == [True]
+    # It holds on to all that was under way.
+    assert closed == [True], caught
 
 
 async def test_where_a_loop_runs_already_the_border_is_crossed_without_a_stop() -> None:
     await stages.work_begins()
+
+
+@pytest.mark.parametrize(("words", "collects"), [("--version", "False"), ("auth list", "True")])
+async def test_garbage_is_collected_once_the_work_has_begun_and_is_left_at_the_end(
+    words: str, collects: str, tmp_path: Path
+) -> None:
+    argv = [sys.executable, "-c", TELLING, *words.split()]
+    done = await anyio.run_process(argv, env=clean_env(tmp_path))
+    assert done.stderr.decode().splitlines()[-1] == f"collects: {collects} True"
