@@ -8,7 +8,7 @@ import sys
 from contextlib import contextmanager
 from functools import partial
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from guard import hooks, intake, process
 from guard.errors import GuardError, SecretRefused
@@ -65,11 +65,11 @@ def main() -> None:
     process.forget_variables(os.environ)
     _open_closed_streams()
     if (instruction := environ.get("_TWG_COMPLETE", "")) in _FROM_SHELLS:
-        sys.exit(_complete(instruction, environ))
+        _exit(_complete(instruction, environ))
     if isinstance(sys.stdout, TextIOWrapper):
         # What the terminal's encoding lacks is shown as an escape, as Python does on stderr.
         sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(_to_its_end(Wiring(sys.argv[1:], environ), root))
+    _exit(_to_its_end(Wiring(sys.argv[1:], environ), root))
 
 
 def git_remote() -> None:
@@ -82,7 +82,7 @@ def git_remote() -> None:
     wiring = Wiring(sys.argv[1:], environ, umask=umask)
     # Standard output speaks with git: whoever runs it, nothing of ours belongs there.
     wiring.options.output = "text"
-    sys.exit(_to_its_end(wiring, _git_remote))
+    _exit(_to_its_end(wiring, _git_remote))
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -118,6 +118,12 @@ def _collect_from_now_on() -> None:
         gc.enable()
 
 
+def _exit(status: int) -> NoReturn:
+    # Or Python, as it ends, looks through all there is for what nothing refers to.
+    gc.freeze()
+    sys.exit(status)
+
+
 def _open_closed_streams() -> None:
     """Give Python streams for what was closed at the start; what goes there goes nowhere."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
@@ -137,8 +143,6 @@ def _to_its_end(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
                 stream.finish()
             except OSError:
                 give_up(stream)
-    # Or Python, as it ends, looks through all there is for what nothing refers to.
-    gc.freeze()
     return status
 
 
