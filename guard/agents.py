@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -28,8 +26,7 @@ _NAMING: Final = ("AI_AGENT", "AGENT")
 _FIRST_WORDS: Final = re.compile(r"[a-z]+(?:-[a-z]+)*")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Agent:
+class Agent(NamedTuple):
     """An AI agent that runs this process.
 
     Attributes:
@@ -148,7 +145,8 @@ def ancestor_names() -> Iterator[str]:
     for _ in range(MAX_ANCESTORS):
         # The process may have ended meanwhile, belong to somebody who hides it, or be none.
         try:
-            status = Path(f"/proc/{pid}/stat").read_bytes()
+            with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - the import of pathlib is not free
+                status = file.read()
         except OSError:
             return
         # The name stands in brackets and may hold any byte, brackets included.
@@ -219,7 +217,7 @@ def _known_name(text: str) -> str:
 def _names_on_command_line(pid: int) -> Iterator[str]:
     """Yield the basename of the program and, if that is an interpreter, of what it interprets."""
     try:
-        with Path(f"/proc/{pid}/cmdline").open("rb") as file:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123 - likewise
             line = file.read(_MAX_COMMAND_LINE)
     except OSError:
         return

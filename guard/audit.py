@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from guard import logs
 from guard.actor import Actor
 from guard.audit_files import (
     open_lines,
@@ -29,7 +29,6 @@ from guard.files import check_private_file
 from guard.links import KEY_BYTES, fragment, keyed
 from guard.pen import Pen, at_the_edge
 from guard.rotation import Keeping
-from guard.verifying import prove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from guard.events import Recorder
     from guard.links import Link
+    from guard.logs import Log
     from guard.scrub import Scrubber
     from guard.secret import Secret
 
@@ -52,8 +52,6 @@ __all__ = [
     "load_or_create_key",
     "verify",
 ]
-
-_LOG: Final = logs.get("guard.audit")
 
 LONGEST_REASON: Final = 500
 LONGEST_WORD: Final = 200
@@ -181,10 +179,10 @@ class AuditLog:
             if self._is_stopped(vital=vital):
                 raise
             self._owe([] if facts is None else [facts], error)
-        if _LOG.is_shown():
+        if (log := _shown_log()) is not None:
             subject = None if kind is None else {"kind": kind, "fingerprint": mark}
             told = {"secret": subject, "outcome": outcome, "reason": reason, "host": host}
-            _LOG.info(event, **{name: fact for name, fact in told.items() if fact is not None})
+            log.info(event, **{name: fact for name, fact in told.items() if fact is not None})
 
     def prove(self) -> None:
         """Show that a record could be appended now; nothing is.
@@ -418,12 +416,24 @@ def _scrubbed(words: Words, scrubber: Scrubber) -> Words:
     return tuple(None if word is None else part for word, part in zip(words, parts, strict=True))
 
 
+def _shown_log() -> Log | None:
+    """Return the log, if records are shown: who has them shown has imported what does it."""
+    if "guard.logs" not in sys.modules:
+        return None
+    from guard import logs  # noqa: PLC0415 - it brings `logging`, which a refusal goes without
+
+    log = logs.get("guard.audit")
+    return log if log.is_shown() else None
+
+
 def verify(path: Path, key: bytes) -> int:
     """Check the whole record, through all its files, and return the number of the newest one.
 
     Raises:
         As `guard.verifying.prove`.
     """
+    from guard.verifying import prove  # noqa: PLC0415 - writers need none of it
+
     return prove(path, key).last
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from guard import events
-from guard.secret import Secret
-from guard.settling import Settling
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from guard.audit import AuditLog
     from guard.scrub import Scrubber
+    from guard.secret import Secret
+    from guard.settling import Settling
 
 
 class Custody:
@@ -24,14 +24,31 @@ class Custody:
         audit: Notes entry and use; None for a program that keeps no record.
     """
 
+    _hidden = False
+
     def __init__(self, scrubber: Scrubber, audit: AuditLog | None = None) -> None:
-        self.scrubber = scrubber
-        self.audit = audit
-        self._settling = Settling(self._sync)
-        self._hidden = False
+        self._parts: Callable[[], tuple[Scrubber, AuditLog | None]] = lambda: (scrubber, audit)
+
+    @cached_property
+    def scrubber(self) -> Scrubber:
+        """What learns every value."""
+        return self._parts()[0]
+
+    @cached_property
+    def audit(self) -> AuditLog | None:
+        """What notes entry and use; None where no record is kept."""
+        return self._parts()[1]
+
+    @cached_property
+    def _settling(self) -> Settling:
+        from guard.settling import Settling  # noqa: PLC0415 - only where a secret is
+
+        return Settling(self._sync)
 
     def take(self, value: str, kind: str) -> Secret:
         """Return `value`, which came from a store or a server, as a `Secret` answered for here."""
+        from guard.secret import Secret  # noqa: PLC0415 - only where one is
+
         return Secret(value, kind, self)
 
     def enter(self, value: str, kind: str) -> Secret:
@@ -42,6 +59,8 @@ class Custody:
         """
         secret = self.take(value, kind)
         if self.audit is not None:
+            from guard import events  # noqa: PLC0415 - only where there is a record
+
             events.secret_entered(self.audit, secret=secret)
         return secret
 
@@ -74,4 +93,17 @@ class Custody:
     def revealed(self, secret: Secret, purpose: str, host: str | None) -> None:
         """Note that a secret is used, before it is."""
         if self.audit is not None:
+            from guard import events  # noqa: PLC0415 - only where there is a record
+
             events.secret_revealed(self.audit, secret=secret, purpose=purpose, host=host)
+
+
+class LateCustody(Custody):
+    """A custody for a program that may come to no secret.
+
+    Args:
+        parts: Makes the scrubber and the record, once there is something to learn or to note.
+    """
+
+    def __init__(self, parts: Callable[[], tuple[Scrubber, AuditLog | None]]) -> None:
+        self._parts = parts

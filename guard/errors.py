@@ -18,8 +18,7 @@ None of them ever carries the value of a secret.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -266,8 +265,7 @@ class AuditBusy(GuardError):
         return f"See what it does (`ps -fp {self.holder}`), end it if it hangs, and try again."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(NamedTuple):
     """The first thing that is wrong with an audit record.
 
     Attributes:

@@ -9,7 +9,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import stat
 import sys
 from typing import TYPE_CHECKING, Final
@@ -307,7 +306,7 @@ def _is_swept(temporary: Path) -> bool:
 
 def temporary_name(path: Path) -> Path:
     """Return a new name beside `path`, by which what is left of it is known."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    return path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
 
 
 def temporary_of(name: str) -> str | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import codecs
 import io
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,28 +22,37 @@ if TYPE_CHECKING:
     from guard.stream import Redactor
 
 
-@dataclass(slots=True)
 class Hooks:
     """The hooks of a process that show what is uncaught.
 
-    Attributes:
+    Args:
         scrubber: Returns what knows the secrets, once it is needed.
         stream: Where it is shown.
         tracebacks: Tells whether tracebacks are shown, or only what happened.
+
+    Attributes:
         lost: How often something could not be scrubbed, and so was not shown.
     """
 
-    scrubber: Callable[[], Scrubber]
-    stream: io.TextIOBase | Any
-    tracebacks: Callable[[], bool]
-    lost: int = 0
+    __slots__ = ("_scrubber", "_stream", "_tracebacks", "lost")
+
+    def __init__(
+        self,
+        scrubber: Callable[[], Scrubber],
+        stream: io.TextIOBase | Any,
+        tracebacks: Callable[[], bool],
+    ) -> None:
+        self._scrubber = scrubber
+        self._stream = stream
+        self._tracebacks = tracebacks
+        self.lost = 0
 
     def show(self, error: BaseException | None, where: str) -> None:
         """Show an exception that nobody caught; if it cannot be scrubbed, count it."""
         try:
-            text = self.scrubber().text(self._described(error, where))
-            self.stream.write(text)
-            self.stream.flush()
+            text = self._scrubber().text(self._described(error, where))
+            self._stream.write(text)
+            self._stream.flush()
         except Exception:  # noqa: BLE001 - whatever went wrong, nothing is shown raw
             self.lost += 1
 
@@ -55,7 +63,7 @@ class Hooks:
             return f"an error without a description {where}\n"
         lines = (
             traceback.format_exception(error)
-            if self.tracebacks()
+            if self._tracebacks()
             else traceback.format_exception_only(error)
         )
         return "".join([f"uncaught {where}: ", *lines])

@@ -10,9 +10,7 @@ import os
 import re
 import stat
 import sys
-from bisect import bisect_left
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from guard.errors import SecretRefused
 from guard.shapes import decodings, find, looks_like, mentions_secret, names_secret, shapes_in
@@ -87,8 +85,7 @@ _SHOWABLE_VARIABLE: Final = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
 _NOT_SHOWN: Final = "(its name is not shown)"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """A secret where none belongs.
 
     Attributes:
@@ -99,7 +96,7 @@ class Finding:
 
     name: str
     looks_like: str | None = None
-    values: tuple[Secret, ...] = field(default=(), repr=False, compare=False)
+    values: tuple[Secret, ...] = ()
 
 
 def refuse_arguments(argv: Sequence[str]) -> None:
@@ -257,12 +254,14 @@ def _narrowest(words: Sequence[str]) -> Sequence[str]:
 
 def _most(less: Callable[[int], Sequence[str]], words: int) -> int:
     """Return how many words can go so that `less` of them still hold a secret."""
+    from bisect import bisect_left  # noqa: PLC0415 - only after a find
+
     # By halves: whoever gives ten thousand names of files does not wait.
     return bisect_left(range(words + 1), True, key=lambda cut: not _split_over(less(cut))) - 1  # noqa: FBT003 - the first cut too many
 
 
 def _in_option(word: str, after: str, place: str) -> Iterator[Finding]:
-    option = re.match(_OPTION, word)
+    option = re.match(_OPTION, word) if word.startswith(tuple(_DASHES)) else None
     if option is None:
         return
     dashes, name = option.groups()
@@ -279,7 +278,7 @@ def _in_option(word: str, after: str, place: str) -> Iterator[Finding]:
 
 def _names_secret_option(name: str) -> bool:
     spelt = name.lower().replace("_", "-")
-    is_key = re.fullmatch(_KEY, spelt) and not re.fullmatch(_OPEN_KEY, spelt)
+    is_key = "key" in spelt and re.fullmatch(_KEY, spelt) and not re.fullmatch(_OPEN_KEY, spelt)
     return names_secret(name) or spelt in _CALLED or bool(is_key) or _abbreviates(spelt)
 
 
@@ -298,7 +297,7 @@ def _in_login(word: str, before: str, place: str) -> Iterator[Finding]:
     user, _, password = value.partition(":")
     if option in _LOGIN_OPTIONS and user and password and not re.fullmatch(_ACCOUNT_ID, value):
         yield _finding(option, None, password, value)
-    for userinfo in re.finditer(_USERINFO, word):
+    for userinfo in re.finditer(_USERINFO, word) if "@" in word else ():
         yield _finding(place, None, userinfo[1] or userinfo[2], word)
 
 
@@ -308,7 +307,7 @@ def _in_header(word: str, before: str, place: str) -> Iterator[Finding]:
         given, word = True, word.partition("=")[2]
     elif word.startswith("-H"):
         given, word = True, word[2:].removeprefix("=")
-    header = re.match(_HEADER, word)
+    header = re.match(_HEADER, word) if ":" in word else None
     if header is None:
         return
     name, value = header.groups()
@@ -330,6 +329,8 @@ def _in_open_header(word: str, behind: Sequence[str]) -> Iterator[Finding]:
 
 
 def _in_pairs(word: str, place: str) -> Iterator[Finding]:
+    if "=" not in word:
+        return
     given = word
     if word.startswith("--"):
         given = word.partition("=")[2]

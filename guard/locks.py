@@ -16,12 +16,12 @@ import os
 import sys
 import threading
 import time
-from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
 D = TypeVar("D", bound=int | None)
@@ -67,6 +67,8 @@ def in_thread(work: Callable[[], D]) -> Future[D]:
     Returns:
         Its result. Who leaves without it gives it to `leave`.
     """
+    from concurrent.futures import Future  # noqa: PLC0415 - it brings `logging`, and few wait
+
     taken: Future[D] = Future()
     # The interpreter does not wait for it at its end.
     thread = threading.Thread(target=_hand_over, args=(work, taken), name="lock", daemon=True)

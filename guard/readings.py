@@ -7,19 +7,17 @@ text that it was read from.
 from __future__ import annotations
 
 import re
-import sys
 from functools import cache, partial
 from math import gcd
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from guard.shapes import is_large
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 NOISE: Final = r"[\x00-\x20\x7f\"'`\\\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
 """What may stand between the characters of a secret that was quoted, wrapped or widened."""
-
-_LARGE: Final = 1 << 13
-_LARGE_ENOUGH: Final = 1 << 8
 
 _LONGEST_INFLATED: Final = 1 << 16
 _ODDEST: Final = 5  # one in so many characters of a text may be one that cannot be printed
@@ -176,12 +174,6 @@ def _around_escapes(escapes: str, text: str) -> _Places:
     starts.extend(range(done, len(text)))
     ends.extend(range(done + 1, len(text) + 1))
     return starts, ends
-
-
-def is_large(text: str) -> bool:
-    """Tell whether a text is worth to be asked first, of RE2, for what it may hold at all."""
-    # To import that takes longer than to look closely at a few small ones.
-    return len(text) >= (_LARGE_ENOUGH if "re2" in sys.modules else _LARGE)
 
 
 def _may_hold(text: str, sketch: str) -> bool:

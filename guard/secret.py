@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import TYPE_CHECKING, Never, Protocol, final
 
 if TYPE_CHECKING:
@@ -60,6 +59,8 @@ class Secret:
         """Tell in constant time whether both hold the same value, showing neither."""
         # A failure to encode would carry the whole value in the exception.
         mine = self.__value.encode("utf-8", "surrogatepass")
+        import hmac  # noqa: PLC0415 - slow to load, and few are compared
+
         return hmac.compare_digest(mine, other.__value.encode("utf-8", "surrogatepass"))
 
     def __bool__(self) -> bool:

@@ -7,29 +7,30 @@ What this does not know: a secret without a prefix, a name or a login around it 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import sys
 from functools import cache
-from typing import TYPE_CHECKING, Final
-
-from guard.readings import is_large
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+_LARGE: Final = 1 << 13
+_LARGE_ENOUGH: Final = 1 << 8
+
+
+class Shape(NamedTuple):
     """What one kind of secret looks like.
 
     Attributes:
         name: What it is, in words that fit behind "it looks like".
         kind: The same in words joined by dashes, for marks and records.
-        issuer: Whose it is, in one lower-case word; ``""`` where anybody's look so.
-        hints: Lower-case texts, one of which is in every text that holds it; none if nothing is.
         pattern: Matches it; a group ``secret`` is its secret part, else all of it is.
-        proof: What a match must pass besides.
         example: A made-up one.
         source: Where the shape is described.
+        issuer: Whose it is, in one lower-case word; ``""`` where anybody's look so.
+        hints: Lower-case texts, one of which is in every text that holds it; none if nothing is.
+        proof: What a match must pass besides.
         bare: It needs no blank and no quote, so it is known where those were taken out.
         begins: It begins with one of its hints.
         sketch: What is in every text that holds it, as RE2 has it, where the hints are in too many.
@@ -37,12 +38,12 @@ class Shape:
 
     name: str
     kind: str
-    issuer: str = ""
-    hints: tuple[str, ...] = ()
     pattern: str
-    proof: Callable[[re.Match[str]], bool] | None = None
     example: str
     source: str
+    issuer: str = ""
+    hints: tuple[str, ...] = ()
+    proof: Callable[[re.Match[str]], bool] | None = None
     bare: bool = True
     begins: bool = True
     sketch: str = ""
@@ -72,7 +73,7 @@ def shapes_in(text: str) -> Iterator[Shape]:
     """Yield every shape that `text` holds, as it stands or in disguise; some more than once."""
     # What is an escape in one language splits a secret in another, so both are tried.
     for plain in dict.fromkeys((text, _unescaped(text))):
-        unquoted = _compiled(_NOISE).sub("", plain)
+        unquoted = _without_noise(plain)
         for reading in dict.fromkeys((plain, unquoted)):
             yield from (shape for shape, _ in _found(reading))
         yield from _shapes_in_joined("".join(unquoted.split()))
@@ -90,6 +91,12 @@ def find(text: str) -> Iterator[tuple[int, int, Shape]]:
         if end > done:
             yield max(start, done), end, shape
             done = end
+
+
+def is_large(text: str) -> bool:
+    """Tell whether a text is worth to be asked first, of RE2, for what it may hold at all."""
+    # To import that takes longer than to look closely at a few small ones.
+    return len(text) >= (_LARGE_ENOUGH if "re2" in sys.modules else _LARGE)
 
 
 def names_secret(name: str) -> bool:
@@ -115,6 +122,8 @@ def decodings(text: str) -> Iterator[str]:
     A run of base64 is read from each of its first four characters on: a path or a word may be glued
     to its front, for ``/`` and letters are base64 as well.
     """
+    if len(text) < _SHORTEST_RUN:
+        return
     runs = _compiled(_BASE64_RUN).findall(text)
     for start in range(4):
         yield "\n".join(_unbase64(run[start:]) for run in runs)
@@ -158,7 +167,8 @@ def _hinted(text: str, lower: str) -> set[int]:
         if found is not None:
             hintless = _hintless() if may_hold(text, _TEXT_IN_BASE64) else ()
             return {*hintless, *(shapes[each] for each in found)}
-    return {*_hintless(), *(nth for hint, nth in _hints() if hint in lower)}
+    hintless = _hintless() if len(text) >= _SHORTEST_RUN else ()
+    return {*hintless, *(nth for hint, nth in _hints() if hint in lower)}
 
 
 def _places(text: str, words: tuple[str, ...]) -> list[int]:
@@ -198,6 +208,11 @@ _TELLING: Final = (
     r"|(?:api|access|private|secret|signing|encryption|storage|auth|master|sealing|shared|account)"
     r"-?key|device-?code|code-?verifier|client-?assertion|(?<![a-z])(?:pat|pass|pwd|jwt))"
 )
+# One of these is in all that the pattern finds; to compile it takes longer than to look for them.
+_TELLING_WORDS: Final = (
+    *("token", "secret", "pass", "credential", "session", "key", "code", "assertion"),
+    *("pat", "pwd", "jwt"),
+)
 _NAME_HAS: Final = rf"{_TELLING}(?=-|$)"
 _NAME_ENDS: Final = (
     rf"{_TELLING}(?:-(?:\d+|[a-z]|base|value|plain|text|prod|production|dev|development|test"
@@ -215,6 +230,8 @@ _ABOUT: Final = (
 
 def _is_named(name: str, telling: str, but: str) -> bool:
     if name == "PWD":  # every shell's working directory
+        return False
+    if not any(word in name.lower() for word in _TELLING_WORDS):
         return False
     spellings = _spellings(name)
     return any(_compiled(telling).search(each) for each in spellings) and not any(
@@ -236,13 +253,22 @@ _NOISE: Final = (
     "[\"']\\s{0,8}\\+\\s{0,8}[\"']|[\"'`\\\\]|[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
     "|\x1b\\[[0-9;]{0,16}[A-Za-z]"
 )
+_ASCII_NOISE: Final = "\"'`\\\x1b"
 _ESCAPE: Final = (
     r"(?:%|\\x)([0-9A-Fa-f]{2})|\\[uU]\{?(?:0000)?([0-9A-Fa-f]{4})\}?"
     r"|&#[xX]0{0,4}([0-9A-Fa-f]{1,4});|&#0{0,4}([0-9]{1,4});"
 )
 _BASE64_RUN: Final = r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,}+"
+_SHORTEST_RUN: Final = 16
 _HEX_RUN: Final = r"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{2}){16,}+"
 _MOST_LAYERS: Final = 3
+
+
+def _without_noise(text: str) -> str:
+    # What most words are; to compile the pattern takes longer than all else that is done to them.
+    if text.isascii() and not any(mark in text for mark in _ASCII_NOISE):
+        return text
+    return _compiled(_NOISE).sub("", text)
 
 
 def _unescaped(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
+import stat
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -38,12 +38,23 @@ class SystemLog:
 
     def __call__(self, link: Link) -> None:
         """Tell it, if it is there."""
-        if not hasattr(socket, "AF_UNIX"):
-            return
-        text = f"<{_PRIORITY}>{self._name}[{os.getpid()}]: audit seq={link.seq} mac={link.mac}"
+        place = next(filter(_is_socket, self._places), None)
+        if place is not None:
+            text = f"<{_PRIORITY}>{self._name}[{os.getpid()}]: audit seq={link.seq} mac={link.mac}"
+            _send(text.encode(), place)
+
+
+def _is_socket(place: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(place).st_mode)  # noqa: PTH116 - without the import of pathlib
+    except OSError:
+        return False
+
+
+def _send(text: bytes, place: str) -> None:
+    import socket  # noqa: PLC0415 - slow to load, and not every machine has such a log
+
+    if hasattr(socket, "AF_UNIX"):
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
             log.setblocking(False)  # noqa: FBT003 - its signature
-            for place in self._places:
-                if os.path.exists(place):  # noqa: PTH110 - without the import of pathlib
-                    log.sendto(text.encode(), place)
-                    return
+            log.sendto(text, place)

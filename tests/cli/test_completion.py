@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli import admin_parts
 from tests.cli.console import HOST
-from tests.cli.test_import_sets import PARSER, WATCH
+from tests.cli.test_import_sets import HEAVY, WATCH, WORK
 
 if TYPE_CHECKING:
     from tests.cli.console import Console
@@ -83,9 +83,16 @@ def test_no_secret_is_opened_and_nothing_is_sent_or_written(person: Console) -> 
     assert found == ["default", "work"]
     packages = {module.partition(".")[0] for module in imported.split()}
     outside = packages - sys.stdlib_module_names - {"twg", "guard"}
-    assert outside == PARSER, "no key ring, no cipher, nothing that sends"
+    assert outside == WORK, "no key ring, no cipher, nothing that sends"
     assert {path: path.stat().st_mtime_ns for path in person.root.rglob("*")} == before
     assert person.records() == records
+
+
+def test_commands_and_options_are_completed_without_an_event_loop(person: Console) -> None:
+    found, imported = asked(person, "twg auth storage --h")
+
+    assert found == ["--help"]
+    assert not HEAVY.intersection(imported.split())
 
 
 def test_organizations_are_completed_from_their_own_file(console: Console) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from guard.audit import Actor, AuditLog, verify
-from guard.custody import Custody
+from guard.custody import Custody, LateCustody
 from guard.errors import UnsafeFile
 from guard.scrub import Scrubber
 
@@ -40,6 +40,22 @@ def test_a_secret_is_known_to_the_scrubber_from_the_start(custody: Custody, way:
     secret = getattr(custody, way)(TOKEN, "access-token")
     assert secret.kind == "access-token"
     assert custody.scrubber.text(f"a {TOKEN}") == "a ‹redacted:access-token›"
+
+
+def test_a_late_one_makes_its_parts_once_there_is_a_secret(log: AuditLog) -> None:
+    made = []
+
+    def parts() -> tuple[Scrubber, AuditLog]:
+        made.append(Scrubber())
+        return made[0], log
+
+    custody = LateCustody(parts)
+    assert not made
+
+    custody.take(TOKEN, "access-token")
+
+    assert made[0].text(TOKEN) == "‹redacted:access-token›"
+    assert custody.audit is log
 
 
 def test_what_comes_from_a_store_or_a_server_leaves_no_record(

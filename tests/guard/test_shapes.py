@@ -424,6 +424,9 @@ def test_long_texts_of_any_kind_take_no_more_than_their_length() -> None:
         "passphrase",
         "device_code",
         "credentials",
+        "client_assertion",
+        "idJwt",
+        "storage.key",
     ],
 )
 def test_it_names_a_secret(name: str) -> None:

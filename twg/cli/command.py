@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncclick as click
+
+from twg.cli.stages import work_begins
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
 
 _HELP: Final = ("-h", "--help")
 HELP_NAMES: Final = {"help_option_names": _HELP}
+_WIDEST: Final = 80
+_NARROWEST: Final = 50
 
 
 class _Helpful(click.Command):
@@ -29,10 +35,25 @@ class _Helpful(click.Command):
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         """Return ``--help``, which answers as it is asked to."""
-        option = super().get_help_option(ctx)
-        if option is not None:
-            option.callback = _show_help
-        return option
+        del ctx  # it is the same in each
+        # The same object each time, for the parser compares; and not click's own, which looks for
+        # translations of its words.
+        if self._help_option is None:
+            self._help_option = click.Option(
+                _HELP,
+                is_flag=True,
+                expose_value=False,
+                is_eager=True,
+                callback=_show_help,
+                help="Show this message and exit.",
+            )
+        return self._help_option
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help, as wide as the terminal is."""
+        if ctx.terminal_width is None:
+            ctx.terminal_width = _width()
+        return super().get_help(ctx)
 
 
 class Command(_Helpful):
@@ -128,6 +149,15 @@ class Group(_Helpful, click.Group):
         if rows:
             with formatter.section("Commands"):
                 formatter.write_dl(rows)
+
+
+def _width() -> int:
+    # As click has it, which imports `shutil` and all its archivers for this.
+    try:
+        columns = os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError):
+        columns = _WIDEST
+    return max(min(columns or _WIDEST, _WIDEST) - 2, _NARROWEST)
 
 
 def _show_help(ctx: click.Context, _param: click.Parameter, value: object) -> None:
@@ -240,6 +270,7 @@ def command(
             if serves_agent:
                 wiring.serve_agent()
             wiring.begin(context.command_path, takes_secret=takes_secret, human_only=human_only)
+            await work_begins()
             await function(wiring, **values)
 
         return Command(

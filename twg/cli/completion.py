@@ -7,24 +7,28 @@ ring is asked. Whatever goes wrong, nothing is shown: it would stand in the mids
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 import asyncclick as click
 from asyncclick.shell_completion import get_completion_class, shell_complete
 
 from guard.errors import GuardError
+from twg.cli import stages
 from twg.cli.command import command
 from twg.cli.wiring import Wiring
 from twg.errors import TwgError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection
 
     from asyncclick.shell_completion import ShellComplete
 
     from twg.cli.command import Group
     from twg.vault import AdminHeader, Header
+
+H = TypeVar("H")
 
 SHELLS: Final = ("bash", "zsh", "fish")
 
@@ -54,23 +58,30 @@ async def completion(wiring: Wiring, *, shell: str) -> None:
 
 
 class Completing(Wiring):
-    """What a completion depends on: beside the rest, the names that are stored here.
+    """What a completion depends on: beside the rest, the names that are stored here."""
 
-    Attributes:
-        header: What stands in clear of sign-ins; None where it cannot be read.
-        admin: The same of Admin API keys.
-    """
+    @cached_property
+    def header(self) -> Header | None:
+        """What stands in clear of sign-ins; None where it cannot be read."""
+        return self._read(self._personal)
 
-    header: Header | None = None
-    admin: AdminHeader | None = None
+    @cached_property
+    def admin(self) -> AdminHeader | None:
+        """The same of Admin API keys."""
+        return self._read(self._of_admins)
 
-    async def look(self) -> None:
-        """Read the clear headers."""
+    async def _personal(self) -> Header:
+        return await self.store.summaries()
+
+    async def _of_admins(self) -> AdminHeader:
+        return await self.admin_store.summaries()
+
+    def _read(self, summaries: Callable[[], Awaitable[H]]) -> H | None:
         try:
-            self.header = await self.store.summaries()
-            self.admin = await self.admin_store.summaries()
+            # A loop for this alone: most completions are of commands and options.
+            return anyio.run(summaries)
         except (TwgError, GuardError):
-            return  # commands and options are completed all the same
+            return None  # the rest is completed all the same
 
     def names(self, kind: str) -> Collection[str]:
         """Return the names of a kind; see `twg.cli.command.stored`."""
@@ -101,14 +112,17 @@ def answer(wiring: Completing, instruction: str, root: Callable[[], Group]) -> i
         root: Makes the command that is completed.
     """
     try:
-        return anyio.run(_answer, wiring, instruction, root)
+        return stages.run(_answer(wiring, instruction, root), _wait_for_nothing)
     except (Exception, BaseExceptionGroup, KeyboardInterrupt):  # noqa: BLE001 - see the module
         return 1
 
 
 async def _answer(wiring: Completing, instruction: str, root: Callable[[], Group]) -> int:
-    await wiring.look()
     return await shell_complete(root(), {"obj": wiring}, _PROGRAM, _VARIABLE, instruction)
+
+
+def _wait_for_nothing(_rest: object) -> int:
+    raise AssertionError  # pragma: no cover - a completion runs no command
 
 
 def _class_for(shell: str) -> type[ShellComplete]:

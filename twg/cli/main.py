@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from contextlib import contextmanager
+from functools import partial
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from guard import hooks, intake, process
 from guard.errors import GuardError, SecretRefused
 from twg import __version__
-from twg.cli.failure import failure_of
+from twg.cli import stages
 from twg.cli.output import give_up
 from twg.cli.wiring import Wiring
 from twg.errors import TwgError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from anyio import CancelScope
     from anyio.abc import TaskStatus
@@ -49,26 +51,30 @@ COMMANDS: Final = {
     "demo": ("twg.cli.demo:demo", "Watch the whole story on the sandbox, in a minute."),
 }
 
+_GARBAGE: Final = 20_000
+
 _FROM_SHELLS: Final = frozenset({"bash_complete", "zsh_complete", "fish_complete"})
 """What shells put into `_TWG_COMPLETE` to ask what may stand next."""
 
 
 def main() -> None:
     """Run `twg` on this process's arguments and exit with its status."""
+    _collect_nothing_yet()
     environ = dict(os.environ)
     process.harden()
     process.forget_variables(os.environ)
     _open_closed_streams()
     if (instruction := environ.get("_TWG_COMPLETE", "")) in _FROM_SHELLS:
-        sys.exit(_complete(instruction, environ))
+        _exit(_complete(instruction, environ))
     if isinstance(sys.stdout, TextIOWrapper):
         # What the terminal's encoding lacks is shown as an escape, as Python does on stderr.
         sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(_to_its_end(Wiring(sys.argv[1:], environ), root))
+    _exit(_to_its_end(Wiring(sys.argv[1:], environ), root))
 
 
 def git_remote() -> None:
     """Run `git-remote-twg`, which git calls for addresses that begin with ``twg::``."""
+    _collect_nothing_yet()
     environ = dict(os.environ)
     umask = process.harden()
     process.forget_variables(os.environ)
@@ -76,7 +82,7 @@ def git_remote() -> None:
     wiring = Wiring(sys.argv[1:], environ, umask=umask)
     # Standard output speaks with git: whoever runs it, nothing of ours belongs there.
     wiring.options.output = "text"
-    sys.exit(_to_its_end(wiring, _git_remote))
+    _exit(_to_its_end(wiring, _git_remote))
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -96,6 +102,26 @@ def _complete(instruction: str, environ: Mapping[str, str]) -> int:
     from twg.cli import completion  # noqa: PLC0415 - only where a shell asks
 
     return completion.answer(completion.Completing((), environ), instruction, root)
+
+
+def _collect_nothing_yet() -> None:
+    # What is imported stays; to look through all of it for garbage, again and again, is a sixth of
+    # a short run. Where the work begins, it is looked for as ever.
+    gc.disable()
+
+
+def _collect_from_now_on() -> None:
+    if not gc.isenabled():
+        gc.freeze()
+        # Ten thousands, for more is imported by most of the work.
+        gc.set_threshold(_GARBAGE)
+        gc.enable()
+
+
+def _exit(status: int) -> NoReturn:
+    # Or Python, as it ends, looks through all there is for what nothing refers to.
+    gc.freeze()
+    sys.exit(status)
 
 
 def _open_closed_streams() -> None:
@@ -145,7 +171,7 @@ def _guarded(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
 def _run_guarded(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
     try:
         intake.refuse_arguments(wiring.argv)
-        return _parse_and_run(wiring, command)
+        return stages.run(_run_command(wiring, command), partial(_work, wiring))
     except SecretRefused as error:
         process.hide_arguments(wiring.argv)
         return _refuse(wiring, error)
@@ -210,16 +236,17 @@ def _print_version(ctx: object, _param: object, value: object) -> None:
         raise click.exceptions.Exit(0)
 
 
-def _parse_and_run(wiring: Wiring, command: Callable[[], Command | Group]) -> int:
-    import anyio  # noqa: PLC0415 - see root
+def _work(wiring: Wiring, rest: Awaitable[int]) -> int:
+    import anyio  # noqa: PLC0415 - only for commands that get so far: it costs as much as they do
 
-    return anyio.run(_run_until_signal, wiring, command)
+    return anyio.run(_run_until_signal, wiring, rest)
 
 
-async def _run_until_signal(wiring: Wiring, wanted: Callable[[], Command | Group]) -> int:
+async def _run_until_signal(wiring: Wiring, rest: Awaitable[int]) -> int:
     """Run the command; Ctrl-C, SIGTERM and SIGHUP cancel it, which shielded sections outlast."""
     import anyio  # noqa: PLC0415 - see root
 
+    _collect_from_now_on()
     done: list[int] = []
     async with anyio.create_task_group() as tasks:
         # A scope of the command's own: who listens for signals goes on when it is cancelled.
@@ -227,7 +254,7 @@ async def _run_until_signal(wiring: Wiring, wanted: Callable[[], Command | Group
         if sys.platform != "win32":
             await tasks.start(_cancel_on_signal, command, wiring)
         with command:
-            done.append(await _run_command(wiring, wanted))
+            done.append(await rest)
         tasks.cancel_scope.cancel()
     return done[0] if done else _fail(wiring, KeyboardInterrupt())
 
@@ -310,6 +337,8 @@ def _refuse(wiring: Wiring, error: SecretRefused) -> int:
 
 
 def _fail(wiring: Wiring, error: BaseException) -> int:
+    from twg.cli.failure import failure_of  # noqa: PLC0415 - only where something failed
+
     failure = failure_of(error)
     wiring.settle_output()
     _keep(wiring, failure)

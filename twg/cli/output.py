@@ -10,11 +10,8 @@ be are dropped, for the work matters more.
 
 from __future__ import annotations
 
-import json
 import os
-import unicodedata
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TextIO
 
@@ -45,6 +42,10 @@ def printable(text: str) -> str:
     Terminal escape sequences and bidirectional overrides in a name or a server's message would
     otherwise draw what they like.
     """
+    if text.isprintable():
+        return text
+    import unicodedata  # noqa: PLC0415 - rarely needed
+
     return "".join(
         character
         if character == "\t" or not unicodedata.category(character).startswith("C")
@@ -90,7 +91,6 @@ class Part(NamedTuple):
     style: str = ""
 
 
-@dataclass(slots=True)
 class Answer:
     """What a run has answered a program so far.
 
@@ -98,7 +98,10 @@ class Answer:
         is_out: Its one document has been printed, or was tried to be; or a stream has begun.
     """
 
-    is_out: bool = False
+    __slots__ = ("is_out",)
+
+    def __init__(self) -> None:
+        self.is_out = False
 
 
 class Output:
@@ -246,6 +249,8 @@ class Output:
     def _document(self, document: dict[str, Any]) -> None:
         if self._answer.is_out:
             raise RuntimeError("there is a document on standard output")
+        import json  # noqa: PLC0415 - not for a person's text
+
         # Scrubbed before it is serialised, for escapes would hide a secret, and after it, for what
         # only the whole shows. Escaped beyond ASCII: no terminal control gets through either.
         written = json.dumps(self._clean(document), indent=2)
@@ -328,6 +333,8 @@ def _columns_of(stream: TextIO) -> int | None:
 
 
 def _is_json(text: str) -> bool:
+    import json  # noqa: PLC0415 - likewise
+
     try:
         json.loads(text)
     except ValueError:
@@ -336,4 +343,6 @@ def _is_json(text: str) -> bool:
 
 
 def _pretty(data: Any) -> str:
+    import json  # noqa: PLC0415 - likewise
+
     return json.dumps(data, indent=2, ensure_ascii=False)

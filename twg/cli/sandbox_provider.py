@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from guard.terminal import controlling_terminal
-from twg import sandbox
-from twg.sandbox.people import CLIENT_ID
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -26,6 +22,8 @@ async def started(state_dir: Path) -> tuple[SandboxStatus, bool]:
     Raises:
         SandboxError: It does not start.
     """
+    from twg import sandbox  # noqa: PLC0415 - slow to load, and most sign-ins are elsewhere
+
     running = await sandbox.status(state_dir)
     if running is not None:
         return running, False
@@ -51,6 +49,8 @@ async def running_to_ask_for(wiring: Wiring) -> SandboxStatus:
         TerminalRequired: There is no terminal to ask at, so nothing is started.
         SandboxError: It does not start.
     """
+    from guard.terminal import controlling_terminal  # noqa: PLC0415 - only for who asks
+
     with controlling_terminal():
         pass  # it is opened again once the question is ready
     return await running_for(wiring)
@@ -60,6 +60,7 @@ async def provider_of(running: SandboxStatus, http: Http, custody: Custody) -> P
     """Return the provider that a running sandbox is."""
     from twg.auth import providers  # noqa: PLC0415 - Authlib only where it is used
     from twg.products import atlassian, presets  # noqa: PLC0415 - likewise
+    from twg.sandbox.people import CLIENT_ID  # noqa: PLC0415 - see `started`
 
     wish = providers.Wish(
         name=NAME,

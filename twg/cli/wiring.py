@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
+import os
 import sys
 import time
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, TextIO
 
-from guard import agents, intake, logs, process
+from guard import agents, intake, process
 from guard.errors import GuardError, HumanRequired, SecretRefused, TerminalRequired
-from twg import events
-from twg import settings as settings_module
 from twg.cli.output import Answer, Output
 from twg.errors import ConfigError
 
@@ -48,16 +45,18 @@ DECLARES_AGENT: Final = ("TWG_AGENT", "TWG_AGENT_DEFAULTS")
 """Variables by which an agent declares itself; nothing undeclares one."""
 
 _MODES: Final[Mapping[str, Mode]] = MappingProxyType({"text": "text", "json": "json"})
-_OUTPUT_OPTION: Final = re.compile(r"-v*o(\w*)|--output(?:=(\w*))?")
+_OUTPUT_OPTION: Final = r"-v*o(\w*)|--output(?:=(\w*))?"
 
 
-@dataclass(slots=True)
 class Options:
     """The global options, as the parser finds them."""
 
-    output: Mode | None = None
-    verbose: bool = False
-    profile: str | None = None
+    __slots__ = ("output", "profile", "verbose")
+
+    def __init__(self) -> None:
+        self.output: Mode | None = None
+        self.verbose = False
+        self.profile: str | None = None
 
 
 class Wiring:
@@ -124,6 +123,8 @@ class Wiring:
             self.agent = agents.Agent(name=agents.UNKNOWN, sign="served")
 
     def _show_log(self) -> None:
+        from guard import logs  # noqa: PLC0415 - not for `--version`
+
         stream, file = self.stderr if self.options.verbose else None, self._log_file()
         if stream is None and file is None:
             logs.silence()
@@ -179,6 +180,8 @@ class Wiring:
         elif found := intake.secrets_in_environment(self.environ, families=SECRET_FAMILIES):
             names = ", ".join(sorted(finding.name for finding in found))
             self.output.warn(f"{names} in the environment holds a secret; it was not read")
+            from twg import events  # noqa: PLC0415 - rarely needed
+
             events.secret_ignored(self.audit, what=f"environment: {names}")
 
     def refuse_outgoing(self, parts: Iterable[tuple[str, str | bytes]]) -> None:
@@ -202,6 +205,8 @@ class Wiring:
     def note_refusal(self, error: SecretRefused) -> None:
         """Record that a secret was turned away."""
         self.has_refused = True
+        from twg import events  # noqa: PLC0415 - only where there was a secret
+
         events.secret_refused(self.audit, kind=error.looks_like, what=f"{error.way}: {error.name}")
 
     @property
@@ -217,7 +222,9 @@ class Wiring:
     @cached_property
     def settings(self) -> Settings:
         """The settings of this run."""
-        return settings_module.load(self.environ)
+        from twg import settings  # noqa: PLC0415 - not for `--version`
+
+        return settings.load(self.environ)
 
     @property
     def output(self) -> Output:
@@ -237,8 +244,10 @@ class Wiring:
     def settle_output(self) -> None:
         """Look for ``--output`` where the parser ended before it came to it, or has not begun."""
         if self.options.output is None:
+            import re  # noqa: PLC0415 - only for these
+
             for word, after in pairwise((*self.argv, "")):
-                if option := _OUTPUT_OPTION.fullmatch(word):
+                if option := re.fullmatch(_OUTPUT_OPTION, word):
                     asked = option[1] or option[2] or after
                     self.options.output = _MODES.get(asked, self.options.output)
 
@@ -327,16 +336,16 @@ class Wiring:
     @cached_property
     def trace(self) -> str:
         """What ties together all that is noted of this run: a trace id of W3C Trace Context."""
-        import secrets  # noqa: PLC0415 - not for `--version`
-
-        return secrets.token_hex(16)
+        # As `secrets` has it, which imports `random` and its arithmetic.
+        return os.urandom(16).hex()
 
     @cached_property
     def custody(self) -> Custody:
         """Where secrets are entered."""
-        from guard.custody import Custody  # noqa: PLC0415 - likewise
+        from guard.custody import LateCustody  # noqa: PLC0415 - likewise
 
-        return Custody(self.scrubber, self.audit)
+        # What only looks at a store comes to no secret.
+        return LateCustody(lambda: (self.scrubber, self.audit))
 
     @cached_property
     def store(self) -> SealedStore:
@@ -550,7 +559,9 @@ class Wiring:
     async def profile(self) -> str:
         """Return the profile to use: 1. ``--profile``, 2. ``TWG_PROFILE``, 3. the active one."""
         if self.options.profile:
-            return settings_module.check_profile_name(self.options.profile)
+            from twg.settings import check_profile_name  # noqa: PLC0415 - read already
+
+            return check_profile_name(self.options.profile)
         if self.settings.profile:
             return self.settings.profile
         return (await self.store.summaries()).active or "default"

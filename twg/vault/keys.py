@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import secrets
 import sys
 import threading
 from concurrent.futures import Future
@@ -37,7 +36,7 @@ _KEPT: Final = "The credentials file is kept as it is."
 
 def new_id(stem: str) -> str:
     """Return a name for a new key that begins with `stem`: ``auth`` or ``admin``."""
-    return f"{stem}-{secrets.token_hex(8)}"
+    return f"{stem}-{os.urandom(8).hex()}"
 
 
 class KeyPlace(Protocol):
