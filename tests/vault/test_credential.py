@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from guard.secret import Secret
-from tests.vault.samples import SECRETS, credential, opened, provider
+from tests.vault.samples import SECRETS, credential, provider
 from twg.vault import Account, Provider, Site, Tokens
 
 
@@ -49,22 +49,6 @@ def test_a_lifetime_that_could_not_be_saved_is_refused_at_once(bad: float) -> No
         Tokens(access=Secret("a"), issued_at=1.0, expires_in=bad)
     with pytest.raises(ValueError, match="finite"):
         Tokens(access=Secret("a"), issued_at=bad)
-
-
-def test_renewed_it_has_other_tokens_and_no_refusal() -> None:
-    renewed = credential(refused="no", generation=4).with_tokens(
-        access=Secret("new"),
-        refresh=None,
-        token_type="bearer",
-        scopes=("x",),
-        issued_at=2_000_000.0,
-        expires_in=60.0,
-    )
-    assert renewed.refused is None
-    assert renewed.generation == 4
-    assert renewed.refreshed_at == 2_000_000.0
-    assert renewed.signed_in_at == 999_000.0
-    assert opened(renewed.tokens)["access"]["value"] == "new"
 
 
 def test_identity_and_refusal_are_noted_on_a_copy() -> None:

@@ -13,7 +13,7 @@ from twg.policy.access import Access
 from twg.policy.call import refuse_override
 from twg.policy.classification import classify, target_of
 from twg.policy.denials import Denial, forgiving
-from twg.policy.grants import covering, left_of, project_of, used
+from twg.policy.grants import covering, project_of, used
 from twg.policy.spelling import is_plain
 
 if TYPE_CHECKING:
@@ -192,11 +192,6 @@ def time_in_words(seconds: float) -> str:
         if seconds >= length and seconds % length == 0:
             return f"{seconds // length:.0f}{unit}"
     return f"{max(1, seconds // 60):.0f}m"
-
-
-def is_over(grant: Grant, now: Moment) -> bool:
-    """Tell whether a grant has ended: by its time, or by its number of calls."""
-    return not left_of(grant, now)
 
 
 def _words(call: Call) -> str:

@@ -331,27 +331,6 @@ class Credential:
             issued_boottime=self.tokens.issued_boottime,
         )
 
-    def with_tokens(
-        self,
-        *,
-        access: Secret,
-        refresh: Secret | None,
-        token_type: str,
-        scopes: tuple[str, ...],
-        issued_at: float,
-        expires_in: float | None,
-    ) -> Credential:
-        """Return it renewed: other tokens, and no refusal any more."""
-        tokens = Tokens(
-            access=access,
-            refresh=refresh,
-            token_type=token_type,
-            scopes=scopes,
-            issued_at=issued_at,
-            expires_in=expires_in,
-        )
-        return replace(self, tokens=tokens, refreshed_at=issued_at, refused=None)
-
     def with_identity(
         self, *, account: Account | None, sites: tuple[Site, ...], site: str | None
     ) -> Credential:
