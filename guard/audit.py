@@ -14,7 +14,6 @@ import contextlib
 import os
 import sys
 import threading
-from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -353,7 +352,7 @@ class AuditLog:
     @cached_property
     def _who(self) -> Facts:
         # Once, whatever secrets are learnt later: it stands in the first record as it is.
-        facts = asdict(self._actor)
+        facts = self._actor._asdict()
         words = {name: fact for name, fact in facts.items() if isinstance(fact, str)}
         _, *cleaned = self._cleaned(None, *words.values())
         return facts | dict(zip(words, cleaned, strict=True))

@@ -12,8 +12,7 @@ import contextlib
 import errno
 import os
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from guard.files import check_private_file, read_private
 from guard.links import BEGINNING, LONGEST_LINE, start_of, unsealed
@@ -32,8 +31,7 @@ _DIGITS: Final = 12
 _SET_ASIDE: Final = re.compile(rf"audit-(\d{{{_DIGITS},18}})\.jsonl(?:\.gz)?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
+class Segment(NamedTuple):
     """One file of the record. What it says of itself is not checked; `verify` does that.
 
     Attributes:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from guard.errors import FileUnwritable
 from guard.files import ensure_private_directory, read_private, replace_private
@@ -28,8 +27,7 @@ _LONGEST_WORD: Final = 64
 _PATIENCE: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refused(NamedTuple):
     """A secret that was refused.
 
     Attributes:
@@ -88,7 +86,7 @@ class RefusedSecrets:
             ]
             if new:
                 kept = [*known.values(), *new][-MOST:]
-                document = {"format": _FORMAT, "refused": [asdict(each) for each in kept]}
+                document = {"format": _FORMAT, "refused": [each._asdict() for each in kept]}
                 replace_private(self.path, json.dumps(document).encode() + b"\n")
 
     @contextlib.contextmanager
@@ -113,6 +111,6 @@ def _entries(data: bytes) -> Iterator[Refused]:
         match entry:
             case {"fingerprint": str(), "kind": str(), "alone": bool(), "when": str()}:
                 if all(len(str(word)) <= _LONGEST_WORD for word in entry.values()):
-                    yield Refused(**{name: entry[name] for name in Refused.__slots__})
+                    yield Refused(**{name: entry[name] for name in Refused._fields})
             case _:
                 pass

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from guard.audit_files import (
     COMPRESSED,
@@ -40,8 +39,7 @@ _MEGABYTE: Final = 1 << 20
 _LEVEL: Final = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keeping:
+class Keeping(NamedTuple):
     """How large and how old files of the record get.
 
     Attributes:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar
 
 from guard.errors import UnsafeFile
 from twg.errors import ConfigError
@@ -32,8 +32,7 @@ _KNOWN: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """All settings of one run.
 
     Attributes:
@@ -70,7 +69,7 @@ class Settings:
     key_place: KeyPlaceName | None = None
     keyring_seconds: float = 8.0
     wait_seconds: float = 300.0
-    policy: Mapping[str, Any] = field(default_factory=dict)
+    policy: Mapping[str, Any] = MappingProxyType({})
     audit_on_failure: Literal["stop", "warn"] | None = None
     audit_file_megabytes: float = 8.0
     audit_file_days: float = 30.0

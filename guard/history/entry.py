@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeAlias
 
@@ -32,8 +31,7 @@ def is_full(lines: list[Line]) -> bool:
     return lines[-1].start + len(lines[-1].data) - lines[0].start > _MOST
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """A command as one program keeps it in its history.
 
     Attributes:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from guard.errors import FileUnwritable, GuardError
 from guard.history.formats import FORMATS
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from guard.history.places import HistoryFile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(NamedTuple):
     """An entry with a secret in it; the secret itself is not here.
 
     Attributes:
@@ -41,8 +39,7 @@ class Finding:
     when: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Removal:
+class Removal(NamedTuple):
     """What was removed from one history.
 
     Attributes:

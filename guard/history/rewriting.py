@@ -16,8 +16,7 @@ import contextlib
 import os
 import sys
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from guard.files import sync_directory, temporary_name, temporary_of
 from guard.history.quiet import Others, others_of
@@ -42,21 +41,20 @@ _AT_WORKING_DIRECTORY: Final = -100
 _SWAP: Final = 2  # RENAME_EXCHANGE on Linux, RENAME_SWAP on macOS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     """What is to be cut out of a file.
 
     Attributes:
-        spans: The stretches, from an offset to an offset, in order.
-        removed: How many entries they are.
+        removed: How many entries are to go.
         end: The offset up to which the file was looked at.
         number: The number of the line that begins there.
+        spans: The stretches that they are, from an offset to an offset, in order.
     """
 
-    spans: tuple[tuple[int, int], ...] = ()
     removed: int
     end: int
     number: int
+    spans: tuple[tuple[int, int], ...] = ()
 
     def kept(self, start: int = 0) -> Iterator[tuple[int, int]]:
         """Yield the stretches from `start` on that stay."""

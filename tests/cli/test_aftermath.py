@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -236,7 +235,7 @@ def test_a_history_that_cannot_be_cleaned_is_told_and_the_refusal_stays_one(
 
     def failing(self: Histories, look: Look) -> list[Removal]:
         (zsh,) = remove(self, look)
-        return [replace(zsh, removed=0, problem=FileUnwritable(zsh.path, "read-only file system"))]
+        return [zsh._replace(removed=0, problem=FileUnwritable(zsh.path, "read-only file system"))]
 
     monkeypatch.setattr(history.Histories, "remove", failing)
 

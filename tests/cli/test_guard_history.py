@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -139,7 +138,7 @@ def test_a_history_that_cannot_be_cleaned_is_told_and_others_are(
     def partly(self: Histories, look: Look) -> list[Removal]:
         (bash, zsh) = remove(self, look)
         problem = FileUnwritable(bash.path, "read-only file system")
-        failed = replace(bash, removed=0, problem=problem)
+        failed = bash._replace(removed=0, problem=problem)
         return [failed, zsh]
 
     monkeypatch.setattr(history.Histories, "remove", partly)

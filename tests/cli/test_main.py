@@ -58,6 +58,17 @@ def test_help_of_a_command_is_for_people(console: Console) -> None:
     assert "Raises:" not in shown
 
 
+@pytest.mark.parametrize(("columns", "widest"), [(60, 58), (120, 78)])
+async def test_help_is_as_wide_as_the_terminal_up_to_a_page(
+    console: Console, columns: int, widest: int
+) -> None:
+    argv = ["twg", "login", "--help"]
+    async with Terminal.start(argv, env=console.env, columns=columns, rows=60) as terminal:
+        assert await terminal.exit_status() == 0
+        shown = max(map(len, terminal.transcript().splitlines()))
+    assert widest - 8 <= shown <= widest
+
+
 def test_the_version_is_told(console: Console) -> None:
     assert console.twg("--version").out == f"twg {__version__}\n"
     assert console.apart("--version").out == f"twg {__version__}\n"

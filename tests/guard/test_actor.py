@@ -18,9 +18,9 @@ from tests.rigs.terminal import Terminal
 REPOSITORY = Path(__file__).parents[2]
 WHO = """
 import json, os
-from dataclasses import asdict
+
 from guard.actor import Actor
-print("who:", json.dumps(asdict(Actor.of_this_process(agent=None, command="c", environ={}))))
+print("who:", json.dumps(Actor.of_this_process(agent=None, command="c", environ={})._asdict()))
 """
 
 

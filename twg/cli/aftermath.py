@@ -9,8 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from guard import agents
 from guard.errors import GuardError
@@ -47,8 +46,7 @@ _FORGETS_BY: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aftermath:
+class Aftermath(NamedTuple):
     """What was done after a refusal.
 
     Attributes:
@@ -146,7 +144,7 @@ def clean_up(wiring: Wiring, error: SecretRefused) -> Aftermath | None:
             why = "it was interrupted"
     with suppress(KeyboardInterrupt):
         worker.join(_GRACE)  # so that no shell's lock stays behind
-    return replace(done[-1], problem=why) if done[-1].problem == late else done[-1]
+    return done[-1]._replace(problem=why) if done[-1].problem == late else done[-1]
 
 
 def _work(
@@ -157,19 +155,19 @@ def _work(
         before = _refused_before(wiring)
         not_kept = _keep_in_mind(wiring, marks)
         kept = bool(marks) and not_kept is None
-        done.append(so_far := replace(so_far, kept=kept, not_kept=not_kept))
+        done.append(so_far := so_far._replace(kept=kept, not_kept=not_kept))
         # What is at hand is found at once; what is known by fingerprint takes longer.
         for look in (_at_hand(marks), before):
             if look is not None:
                 removals = wiring.histories.remove(patience.within(look))
-                done.append(so_far := replace(so_far, removals=(*so_far.removals, *removals)))
+                done.append(so_far := so_far._replace(removals=(*so_far.removals, *removals)))
                 with suppress(GuardError, TwgError):  # as the refusal itself, and that is told
                     record_removal(wiring, removals)
-        done.append(replace(so_far, problem=None))
+        done.append(so_far._replace(problem=None))
     except TimeIsUp:
         return  # and that is told
     except Exception as error:  # noqa: BLE001 - a refusal stays a refusal, whatever happens here
-        done.append(replace(so_far, problem=f"an unexpected error ({type(error).__name__})"))
+        done.append(so_far._replace(problem=f"an unexpected error ({type(error).__name__})"))
 
 
 def _at_hand(marks: Mapping[str, str]) -> Lookout | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from guard import errors as guarded
 from twg.errors import EXIT_STATUS, Code, PartialFailure, TwgError
@@ -34,8 +34,7 @@ _NEEDS_A_PERSON: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(NamedTuple):
     """What is reported of a failure.
 
     Attributes:
@@ -50,7 +49,7 @@ class Failure:
     message: str
     remediation: str
     human_required: bool = False
-    failures: Mapping[str, str] = field(default_factory=dict)
+    failures: Mapping[str, str] = MappingProxyType({})
 
     @property
     def exit_status(self) -> int:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from guard import files
 from guard.errors import GuardError
@@ -25,8 +24,7 @@ _NOBODYS_FAULT: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastError:
+class LastError(NamedTuple):
     """A failure, as it is kept.
 
     Attributes:
@@ -70,7 +68,7 @@ def keep(wiring: Wiring, failure: Failure) -> None:
             trace=wiring.trace,
             version=__version__,
         )
-        files.replace_private(path_in(state), json.dumps(asdict(error)).encode() + b"\n")
+        files.replace_private(path_in(state), json.dumps(error._asdict()).encode() + b"\n")
 
 
 def kept(state_dir: Path) -> LastError | None:
