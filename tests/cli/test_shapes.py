@@ -177,9 +177,8 @@ def test_help_is_the_manual_of_what_it_is_asked_about(
         assert ("result" in one) is (len(paths) == 1), "of one command alone, for they are long"
 
 
-def test_people_get_a_line_a_command_that_fits_a_terminal(console: Console) -> None:
-    lines = console.twg("commands").out.splitlines()
+def test_whoever_asks_for_the_commands_gets_one_document(console: Console) -> None:
+    """As text, too: it is for programs, and people have `--help`."""
+    asked = console.twg("commands", "-o", "text")
 
-    assert len(lines) == len(shapes.commands())
-    assert max(map(len, lines)) <= 80
-    assert lines[0].startswith("twg login  ")
+    assert asked.data == console.twg("commands", "-o", "json").data

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import asyncclick as click
 
@@ -11,30 +10,16 @@ from twg.cli.command import command
 from twg.cli.manual import whole_manual
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from twg.cli.wiring import Wiring
-
-_COLUMNS: Final = 80
-_GAP: Final = "  "
 
 
 @command("commands")
 async def commands(wiring: Wiring) -> None:
-    """List every command; with `-o json`, with all its options, failures and the shape of its data.
+    """Describe every command: its options, its failures, and the JSON Schema of its data.
 
-    That document is made from the commands themselves, so it is this version's.
+    It is one JSON document, whoever asks, made from the commands themselves: so it is this
+    version's. `twg --help` is for people.
     """
-    manual = whole_manual(click.get_current_context())
+    wiring.options.output = "json"
     # Public, though names in it may look like those of secrets.
-    wiring.output.published(manual, _lines(manual))
-
-
-def _lines(manual: Mapping[str, Any]) -> list[str]:
-    told = {one["command"]: one["summary"] for one in manual["commands"]}
-    width = max(map(len, told))
-    room = _COLUMNS - width - len(_GAP)
-    return [
-        f"{path:{width}}{_GAP}{textwrap.shorten(summary, room, placeholder=' …')}"
-        for path, summary in told.items()
-    ]
+    wiring.output.published(whole_manual(click.get_current_context()), ())

@@ -46,7 +46,10 @@ COMMANDS: Final = {
     "uninstall": ("twg.cli.uninstall:uninstall", "Remove all that twg has made here."),
     "feedback": ("twg.cli.feedback:feedback", "Show a report to paste or send."),
     "completion": ("twg.cli.completion:completion", "Print what makes a shell complete twg."),
-    "commands": ("twg.cli.commands:commands", "List every command, for programs in full."),
+    "commands": (
+        "twg.cli.commands:commands",
+        "Describe every command to programs.",
+    ),
     "changelog": ("twg.cli.changelog:changelog", "Show what changed."),
     "demo": ("twg.cli.demo:demo", "Watch the whole story on the sandbox, in a minute."),
 }
