@@ -11,8 +11,6 @@ from functools import cache, partial
 from math import gcd
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from guard.shapes import is_large
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -177,6 +175,8 @@ def _around_escapes(escapes: str, text: str) -> _Places:
 
 
 def _may_hold(text: str, sketch: str) -> bool:
+    from guard.shapes import is_large  # noqa: PLC0415 - what only learns needs no shapes
+
     if not is_large(text):
         return True
     from guard.sieve import may_hold  # noqa: PLC0415 - only for large texts
