@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 from collections import deque
 from functools import partial
@@ -101,7 +100,7 @@ class Pen:
 
     def _round(self, asked: Sequence[_Wanted]) -> None:
         owed, lost = tuple(self._owed), self._lost
-        records = [*owed, *itertools.chain.from_iterable(each.records for each in asked)]
+        records = [*owed, *(facts for each in asked for facts in each.records)]
         if owed:
             late = f"{len(owed)} records could not be written when they were due"
             late += f", and {lost} more were lost" if lost else ""
@@ -116,7 +115,7 @@ class Pen:
 
     def _append(self, records: Sequence[str], *, durable: bool) -> None:
         chain = self._chain = self._chain or self._new_chain(self._key())
-        with at_the_edge(self._path):
+        try:
             take(self._lock, self._path, self._patience)
             try:
                 chain.append(records)
@@ -127,6 +126,8 @@ class Pen:
                 # Outside the lock: others may write meanwhile.
                 chain.sync()
                 self._unsynced = False
+        except OSError as error:
+            raise _broken(self._path, error) from error
         self._unmirrored += len(records)
         rotated, chain.rotated = chain.rotated, False
         if rotated or self._unmirrored >= _MIRRORED_EACH:
@@ -178,5 +179,9 @@ def at_the_edge(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        words = error.strerror or type(error).__name__
-        raise AuditBroken(path, f"it cannot be written or read: {words}") from error
+        raise _broken(path, error) from error
+
+
+def _broken(path: Path, error: OSError) -> AuditBroken:
+    words = error.strerror or type(error).__name__
+    return AuditBroken(path, f"it cannot be written or read: {words}")
