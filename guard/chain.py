@@ -19,6 +19,7 @@ from guard.audit_files import head_of, lines_in, set_aside, start_link
 from guard.errors import AuditBroken
 from guard.files import check_private_file, sync_directory
 from guard.links import BEGINNING, LONGEST_LINE, fragment
+from guard.locks import write_at_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -284,8 +285,7 @@ class _Kept:
 
     def overwrite(self, data: bytes) -> None:
         """Write over its beginning."""
-        os.lseek(self.descriptor, 0, os.SEEK_SET)
-        os.write(self.descriptor, data)
+        write_at_start(self.descriptor, data)
 
     def leave(self) -> None:
         """Remember how it is now."""

@@ -112,6 +112,7 @@ class LockFile:
         self._path = path
         self._name = str(path)
         self._descriptor: int | None = None
+        self._identity: tuple[int, int] | None = None
 
     @contextlib.contextmanager
     def held(self, seconds: float) -> Iterator[None]:
@@ -133,6 +134,8 @@ class LockFile:
     def take(self, seconds: float) -> None:
         """Take the lock, as `held` does, for who gives it back without fail."""
         self._descriptor = self._taken(seconds)
+        if self._identity is None:
+            self._identity = _identity(os.fstat(self._descriptor))
 
     def give(self) -> None:
         """Give back the lock that was taken."""
@@ -143,7 +146,7 @@ class LockFile:
         descriptor = self._descriptor
         if descriptor is not None:
             free = _lock(descriptor, wait=False)
-            if free and _is_at(self._name, descriptor):
+            if free and self._is_there():
                 _sign(descriptor)
                 return descriptor
             self._close()
@@ -160,8 +163,14 @@ class LockFile:
             leave(taken)
             raise
 
+    def _is_there(self) -> bool:
+        try:
+            return _identity(os.lstat(self._name)) == self._identity
+        except FileNotFoundError:
+            return False
+
     def _close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, None
+        descriptor, self._descriptor, self._identity = self._descriptor, None, None
         if descriptor is not None:
             os.close(descriptor)
 
@@ -198,23 +207,29 @@ def _hand_over(work: Callable[[], D], taken: Future[D]) -> None:
 
 def _is_at(path: Path | str, descriptor: int) -> bool:
     try:
-        there, ours = os.lstat(path), os.fstat(descriptor)
+        return _identity(os.lstat(path)) == _identity(os.fstat(descriptor))
     except FileNotFoundError:
         return False
-    return (there.st_ino, there.st_dev) == (ours.st_ino, ours.st_dev)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_ino, status.st_dev
 
 
 def _sign(descriptor: int) -> None:
     """Write this process's id into the lock file, for those who wait."""
     # A full disk must not prevent locking; then the holder is unknown.
-    with contextlib.suppress(OSError):
-        _write_at_start(descriptor, _PID % os.getpid())
+    try:  # noqa: SIM105 - done for each record, and `suppress` would take longer than the write
+        write_at_start(descriptor, _PID % os.getpid())
+    except OSError:
+        pass
 
 
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt
 
-    def _write_at_start(descriptor: int, data: bytes) -> None:
+    def write_at_start(descriptor: int, data: bytes) -> None:
+        """Write over the beginning of an open file."""
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, data)
 
@@ -239,7 +254,8 @@ if sys.platform == "win32":  # pragma: no cover
 
 else:
 
-    def _write_at_start(descriptor: int, data: bytes) -> None:
+    def write_at_start(descriptor: int, data: bytes) -> None:
+        """Write over the beginning of an open file."""
         os.pwrite(descriptor, data, 0)
 
     def _lock(descriptor: int, *, wait: bool) -> bool:

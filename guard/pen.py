@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 from collections import deque
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from guard import events
 from guard.audit_files import lock_of
@@ -26,16 +25,12 @@ if TYPE_CHECKING:
     from guard.links import Link
     from guard.rotation import Keeping
 
+    # What one thread wants to have written, and whether it is to be on the disk then.
+    _Wanted = tuple[Sequence[str], bool]
+
 _nature: Final = attrgetter("st_dev", "st_ino", "st_mode", "st_uid")
 _MOST_OWED: Final = 1000
 _MIRRORED_EACH: Final = 1000
-
-
-class _Wanted(NamedTuple):
-    """What one thread wants to have written, and whether it is to be on the disk then."""
-
-    records: Sequence[str]
-    durable: bool
 
 
 class Pen:
@@ -86,7 +81,7 @@ class Pen:
 
     def write(self, records: Sequence[str], *, durable: bool = False) -> None:
         """Append records together, and before them what is owed."""
-        self._rounds.ask(_Wanted(records, durable))
+        self._rounds.ask((records, durable))
 
     def owe(self, records: Sequence[str]) -> None:
         """Keep records for the next time; of too many, only how many they were."""
@@ -101,7 +96,7 @@ class Pen:
 
     def _round(self, asked: Sequence[_Wanted]) -> None:
         owed, lost = tuple(self._owed), self._lost
-        records = [*owed, *itertools.chain.from_iterable(each.records for each in asked)]
+        records = [*owed, *(facts for wanted, _ in asked for facts in wanted)]
         if owed:
             late = f"{len(owed)} records could not be written when they were due"
             late += f", and {lost} more were lost" if lost else ""
@@ -109,14 +104,14 @@ class Pen:
             events.audit_delayed(noted, what=late)
             records = [*noted.facts, *records]
         self._check_directory()
-        self._append(records, durable=any(each.durable for each in asked))
+        self._append(records, durable=any(durable for _, durable in asked))
         for _ in owed:
             self._owed.popleft()
         self._lost -= lost
 
     def _append(self, records: Sequence[str], *, durable: bool) -> None:
         chain = self._chain = self._chain or self._new_chain(self._key())
-        with at_the_edge(self._path):
+        try:
             take(self._lock, self._path, self._patience)
             try:
                 chain.append(records)
@@ -127,6 +122,8 @@ class Pen:
                 # Outside the lock: others may write meanwhile.
                 chain.sync()
                 self._unsynced = False
+        except OSError as error:
+            raise _broken(self._path, error) from error
         self._unmirrored += len(records)
         rotated, chain.rotated = chain.rotated, False
         if rotated or self._unmirrored >= _MIRRORED_EACH:
@@ -178,5 +175,9 @@ def at_the_edge(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        words = error.strerror or type(error).__name__
-        raise AuditBroken(path, f"it cannot be written or read: {words}") from error
+        raise _broken(path, error) from error
+
+
+def _broken(path: Path, error: OSError) -> AuditBroken:
+    words = error.strerror or type(error).__name__
+    return AuditBroken(path, f"it cannot be written or read: {words}")

@@ -1,12 +1,13 @@
 """How fast the audit record is: beside a logger that only writes, with many writers, in a command.
 
-``python -m tests.bench.auditing`` prints it alone; with ``writer PATH COUNT START`` it is one of
+``python -m tests.bench.auditing`` prints it alone; with ``writer PATH COUNT`` it is one of
 many writers, with ``command PATH`` what a command does.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,6 @@ BATCH = 100
 WRITERS = 64
 EACH = 250
 _ROUNDS = 3
-_TO_BEGIN = 8.0
 
 FACTS: dict[str, Any] = {
     "reason": "send to https://api.example.com",
@@ -90,10 +90,17 @@ def _many_writers() -> float:
 
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "state" / "audit.jsonl"
-        start = time.time() + _TO_BEGIN
-        words = [sys.executable, "-m", "tests.bench.auditing", "writer", path, EACH, start]
+        words = [sys.executable, "-m", "tests.bench.auditing", "writer", path, EACH]
         command = [str(word) for word in words]
-        writers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(WRITERS)]
+        held, gate = os.pipe()
+        writers = [
+            subprocess.Popen(command, stdin=held, stdout=subprocess.PIPE) for _ in range(WRITERS)
+        ]
+        for writer in writers:
+            assert writer.stdout is not None
+            writer.stdout.readline()  # it is ready
+        os.close(held)
+        os.close(gate)
         ends = [json.loads(writer.communicate()[0]) for writer in writers]
         count = verify(path, load_or_create_key(path.with_suffix(".key")))
         if count < WRITERS * EACH:
@@ -102,10 +109,15 @@ def _many_writers() -> float:
     return float(WRITERS * EACH / (done - begun))
 
 
-def _writer(path: Path, count: int, start: float) -> None:
+def _writer(path: Path, count: int) -> None:
+    # What `twg` has imported by then anyway.
+    import asyncio  # noqa: F401, PLC0415 - see above
+
     log = _log_at(path)
     log.prove()
-    time.sleep(max(0.0, start - time.time()))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.read()
     begun = time.time()
     for _ in range(count):
         log.record("token.refreshed", **FACTS)
@@ -117,12 +129,16 @@ def _command() -> float:
         path = Path(name) / "state" / "audit.jsonl"
         _log_at(path).record("token.refreshed", **FACTS)
         words = [sys.executable, "-m", "tests.bench.auditing", "command", str(path)]
-        return float(subprocess.run(words, capture_output=True, check=True).stdout)
+        # A program that is installed has been compiled.
+        environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+        done = subprocess.run(words, capture_output=True, check=True, env=environ)
+        return float(done.stdout)
 
 
 def _a_command(path: Path) -> None:
     # What `twg` has imported by then anyway.
     import asyncio  # noqa: F401, PLC0415 - see above
+    import dataclasses  # noqa: F401, PLC0415 - likewise
 
     from guard import agents, logs, process, secret  # noqa: F401, PLC0415 - likewise
 
@@ -154,8 +170,8 @@ def _log_at(path: Path) -> AuditLog:
 def main(words: list[str]) -> None:
     """Measure, or be what is measured."""
     match words:
-        case ["writer", path, count, start]:
-            _writer(Path(path), int(count), float(start))
+        case ["writer", path, count]:
+            _writer(Path(path), int(count))
         case ["command", path]:
             _a_command(Path(path))
         case _:
