@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docs.markdown import ROOT, documents, read
+from tests.docs.markdown import ROOT, documents, links_in, read
 
 if TYPE_CHECKING:
     from tests.docs.markdown import Document
@@ -39,6 +39,12 @@ def test_links_within_the_repository_lead_somewhere(document: Document) -> None:
         assert path.resolve().is_relative_to(ROOT), link
         if anchor:
             assert anchor in read(str(path.relative_to(ROOT))).anchors, link
+
+
+def test_every_document_is_linked_from_the_readmes_end() -> None:
+    told = set(links_in(read("README.md").section("More")))
+    there = {one.name for one in DOCUMENTS if not one.name.startswith("changelog/")}
+    assert there - {"README.md"} == {target for target in told if target.endswith(".md")}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=names)
