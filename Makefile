@@ -8,6 +8,7 @@
 #   make model   the model test, longer; make soak: an hour of faults
 #   make catalogue  write anew what twg says in each situation, to be read and reviewed
 #   make reference  the reference of the audit record, out of its catalogues
+#   make map     draw which part of the code imports which, out of its imports
 #   make picture record the session that the README shows
 #   make lock    pin the newest versions that pyproject.toml allows
 
@@ -20,7 +21,7 @@ INSTALLED := .venv/.installed
 RIG_INSTALLED := $(RIG)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench kill-matrix model soak reference picture catalogue lock clean
+.PHONY: help demo test check bench kill-matrix model soak reference map picture catalogue lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -55,6 +56,9 @@ catalogue: $(INSTALLED)
 
 reference: $(INSTALLED)
 	.venv/bin/python -m tests.docs.audit_catalogue
+
+map: $(INSTALLED)
+	.venv/bin/python -m tests.docs.architecture
 
 # Needs bash, gnome-keyring and dbus besides.
 picture: $(INSTALLED)
