@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tests.docs.markdown import Document
 
 DOCUMENTS = documents()
+PICTURES = [read(f"docs/{path.name}") for path in sorted((ROOT / "docs").glob("*.svg"))]
 
 PATH = re.compile(r"(?:guard|twg|tests|docs|changelog|\.ci)/[\w./-]*|[\w-]+\.(?:md|toml|lock)")
 """A piece of code that names a file or directory of the repository."""
@@ -57,7 +58,7 @@ def test_files_that_are_named_are_there(document: Document) -> None:
                 assert [*path.rglob("*.py")], f"{document.name} names {code}, which is empty"
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, read("docs/terminal.svg")], ids=names)
+@pytest.mark.parametrize("document", [*DOCUMENTS, *PICTURES], ids=names)
 def test_no_machine_and_no_package_registry_is_named(document: Document) -> None:
     assert not MACHINE.search(document.text)
     assert not REGISTRY.search(document.text)
