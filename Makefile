@@ -8,6 +8,8 @@
 #   make model   the model test, longer; make soak: an hour of faults
 #   make catalogue  write anew what twg says in each situation, to be read and reviewed
 #   make reference  the reference of the audit record, out of its catalogues
+#   make map     draw which part of the code imports which, out of its imports
+#   make dependencies  the table of what is depended on, of pyproject.toml and what is installed
 #   make picture record the session that the README shows
 #   make lock    pin the newest versions that pyproject.toml allows
 
@@ -20,7 +22,7 @@ INSTALLED := .venv/.installed
 RIG_INSTALLED := $(RIG)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench kill-matrix model soak reference picture catalogue lock clean
+.PHONY: help demo test check bench kill-matrix model soak reference map dependencies picture catalogue lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -55,6 +57,12 @@ catalogue: $(INSTALLED)
 
 reference: $(INSTALLED)
 	.venv/bin/python -m tests.docs.audit_catalogue
+
+map: $(INSTALLED)
+	.venv/bin/python -m tests.docs.architecture
+
+dependencies: $(INSTALLED)
+	.venv/bin/python -m tests.docs.dependencies
 
 # Needs bash, gnome-keyring and dbus besides.
 picture: $(INSTALLED)

@@ -48,7 +48,7 @@ class Document:
     @property
     def links(self) -> list[str]:
         """The targets of its links and pictures."""
-        return _LINK.findall(self.prose)
+        return links_in(self.text)
 
     @property
     def anchors(self) -> set[str]:
@@ -92,6 +92,11 @@ def documents() -> list[Document]:
 def code_in(text: str) -> list[str]:
     """Return the pieces of code within prose; one that runs over two lines, in one."""
     return [" ".join(code.split()) for code in _CODE.findall(_FENCE.sub("", text))]
+
+
+def links_in(text: str) -> list[str]:
+    """Return the targets of the links and pictures within prose."""
+    return _LINK.findall(_FENCE.sub("", text))
 
 
 def _anchor(heading: str) -> str:

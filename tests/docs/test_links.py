@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docs.markdown import ROOT, documents, read
+from tests.docs.markdown import ROOT, documents, links_in, read
 
 if TYPE_CHECKING:
     from tests.docs.markdown import Document
 
 DOCUMENTS = documents()
+PICTURES = [read(f"docs/{path.name}") for path in sorted((ROOT / "docs").glob("*.svg"))]
 
 PATH = re.compile(r"(?:guard|twg|tests|docs|changelog|\.ci)/[\w./-]*|[\w-]+\.(?:md|toml|lock)")
 """A piece of code that names a file or directory of the repository."""
@@ -41,6 +42,12 @@ def test_links_within_the_repository_lead_somewhere(document: Document) -> None:
             assert anchor in read(str(path.relative_to(ROOT))).anchors, link
 
 
+def test_every_document_is_linked_from_the_readmes_end() -> None:
+    told = set(links_in(read("README.md").section("More")))
+    there = {one.name for one in DOCUMENTS if not one.name.startswith("changelog/")}
+    assert there - {"README.md"} == {target for target in told if target.endswith(".md")}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=names)
 def test_files_that_are_named_are_there(document: Document) -> None:
     for code in document.code:
@@ -51,7 +58,7 @@ def test_files_that_are_named_are_there(document: Document) -> None:
                 assert [*path.rglob("*.py")], f"{document.name} names {code}, which is empty"
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, read("docs/terminal.svg")], ids=names)
+@pytest.mark.parametrize("document", [*DOCUMENTS, *PICTURES], ids=names)
 def test_no_machine_and_no_package_registry_is_named(document: Document) -> None:
     assert not MACHINE.search(document.text)
     assert not REGISTRY.search(document.text)
