@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 import asyncclick as click
@@ -22,8 +23,13 @@ SAY_WHAT_OTHERS_SAY = {"docs/glossary.md", "docs/faq.md"}
 MESSAGES = (ROOT / "guard" / "errors.py", ROOT / "twg" / "errors.py")
 
 
-def told() -> Iterator[tuple[str, str]]:
-    """Yield all prose that people meet, and where: documents, help texts, errors' wordings."""
+@cache
+def told() -> list[tuple[str, str]]:
+    """Return all prose that people meet, and where: documents, help texts, errors' wordings."""
+    return [(place, " ".join(text.split())) for place, text in _told()]
+
+
+def _told() -> Iterator[tuple[str, str]]:
     for document in documents():
         if document.name not in SAY_WHAT_OTHERS_SAY:
             yield document.name, re.sub(r"`[^`]*`", "", document.prose)
@@ -37,7 +43,7 @@ def told() -> Iterator[tuple[str, str]]:
 def places_of(word: str) -> list[str]:
     """Return where a word is used, in the plural too."""
     pattern = re.compile(rf"\b{re.escape(word)}s?\b", re.IGNORECASE)
-    return [place for place, text in told() if pattern.search(" ".join(text.split()))]
+    return [place for place, text in told() if pattern.search(text)]
 
 
 def test_there_are_twelve_in_order() -> None:
