@@ -96,6 +96,9 @@ def prove(
                 f"the note of what was removed of it, {removed.name}, was changed",
                 Fault(kind="start", file=removed),
             )
+        if not (size or note or aside or start.seq):
+            # It was only shown that it could be written to.
+            return Proof(first=0, last=0, files=0)
         files = kept_after(start, aside)
         last = _Way(path, keys, start, head).walk(_places(path, files, log, size), told)
     if head is None:

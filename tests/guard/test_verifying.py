@@ -298,3 +298,19 @@ def test_how_far_it_is_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     told: list[tuple[int, int]] = []
     prove(path, KEY, told=lambda *how_far: told.append(how_far))
     assert told == [(2, 5), (4, 5)]
+
+
+def test_a_record_that_was_only_proven_writable_is_whole(tmp_path: Path) -> None:
+    """Its files are there and empty; once something is recorded, an empty one is seen."""
+    path = tmp_path / "state" / "audit.jsonl"
+    log = AuditLog(path, key=lambda: KEY, actor=ACTOR)
+
+    log.prove()
+
+    assert path.exists()
+    assert prove(path, KEY) == Proof(first=0, last=0, files=0)
+    log.record("secret.entered")
+    assert prove(path, KEY).last == 1
+    path.write_bytes(b"")
+    with pytest.raises(AuditBroken, match="cut off"):
+        prove(path, KEY)
