@@ -46,12 +46,10 @@ class Rounds(Generic[W]):
 
         It waits for the round under way, and for its own.
         """
-        if not self._waiting and self._turn.acquire(blocking=False):
-            # Nobody else is here: most often so.
-            try:
+        if not self._waiting and not self._turn.locked():
+            # Nobody else is here, most often so; whoever comes between only goes before.
+            with self._turn:
                 self._do([work])
-            finally:
-                self._turn.release()
             return
         errand = _Errand(work)
         self._waiting.append(errand)
