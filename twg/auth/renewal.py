@@ -80,7 +80,7 @@ class Renewer:
         self._ages = ages
         self._hosts = hosts
         self._sending: dict[str, str] = {}
-        self._turns: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+        self._turns: defaultdict[str, anyio.Lock] = defaultdict(_turn)
 
     @property
     def sending(self) -> Mapping[str, str]:
@@ -296,6 +296,11 @@ class Renewer:
                 host=urlsplit(credential.provider.issuer).netloc,
                 profile=credential.profile,
             )
+
+
+def _turn() -> anyio.Lock:
+    # A renewal waits often enough: where its turn has come, it need not let others go first.
+    return anyio.Lock(fast_acquire=True)
 
 
 def _check_renewable(credential: Credential) -> None:

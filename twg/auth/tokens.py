@@ -200,7 +200,7 @@ class TokenManager:
         """
         wanted = tuple(profiles)
         results: dict[str, Credential | TwgError] = {}
-        places = anyio.CapacityLimiter(at_once())
+        places = anyio.Semaphore(at_once(), fast_acquire=True)
 
         async def one(profile: str) -> None:
             async with places:
