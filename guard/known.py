@@ -238,10 +238,14 @@ class Index:
 
         Secrets of one issuer begin alike.
         """
-        ends = range(len(letters), GRAM - 1, -1)[:_MOST_ALIKE]
-        grams = [(letters[end - GRAM : end], end - GRAM) for end in ends]
-        free = (gram for gram in grams if gram[0] not in self._entries)
-        return next(free, None) or min(grams, key=lambda gram: len(self._entries[gram[0]]))
+        entries = self._entries
+        starts = range(len(letters) - GRAM, -1, -1)[:_MOST_ALIKE]
+        for at in starts:
+            gram = letters[at : at + GRAM]
+            if gram not in entries:
+                return gram, at
+        grams = ((letters[at : at + GRAM], at) for at in starts)
+        return min(grams, key=lambda gram: len(entries[gram[0]]))
 
 
 def _overlapping(pattern: Any, data: bytes) -> Iterator[int]:

@@ -32,7 +32,7 @@ IDLE_SECONDS: Final = 4.0
 IDLE_MOST: Final = 16
 """How many are kept unused once a crowd has gone."""
 _LULL: Final = 0.5
-"""How often is looked whether it has, in seconds: who renews many saves between requests."""
+"""How long the others are kept, in seconds: who renews many saves between requests."""
 
 _REPEATABLE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 _NAMES: Final = (
@@ -152,8 +152,10 @@ class Connections(httpx.AsyncBaseTransport):
             await self._close_idle(time.monotonic())
 
     async def _close_idle(self, now: float) -> None:
+        # The one unused for longest stands first. What is too many goes so much sooner.
+        sooner = max(0.0, self._idle_seconds - _LULL)
         for idle in [origin.idle for origin in self._origins.values()]:
-            while idle and (idle[0].until <= now or len(idle) > IDLE_MOST):
+            while idle and idle[0].until - (sooner if len(idle) > IDLE_MOST else 0.0) <= now:
                 await idle.popleft().connection.aclose()
 
 

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from tests.auth.parts import EXPIRED, TOKEN, Gate, access_of, credential_at, token_answer
+from tests.auth.parts import EXPIRED, TOKEN, FullStore, Gate, access_of, credential_at, token_answer
 from tests.oauth.servers import document, reset, serving, status
 from twg.auth import hosts
 from twg.auth.hosts import Host, Hosts
 from twg.errors import GrantRefused, NetworkError, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.auth.parts import Clock
     from tests.oauth.servers import Server
     from twg.auth.tokens import TokenManager
     from twg.errors import TwgError
-    from twg.vault import SealedStore
+    from twg.vault import Credential, SealedStore
 
 PROFILES = [f"p{number}" for number in range(12)]
 
@@ -281,6 +283,44 @@ async def test_one_lost_answer_does_not_fail_the_others(
     async with manager:
         results = await manager.renew_all(PROFILES)
     assert [each for each in results.values() if isinstance(each, Exception)] == []
+
+
+class Slow(FullStore):
+    """A store that takes new tokens once a request has arrived behind them."""
+
+    def __init__(self, store: SealedStore, behind: Gate) -> None:
+        super().__init__(store)
+        self._behind = behind
+
+    async def save(self, credential: Credential, *, expected: int | None) -> Credential:
+        if credential.profile == "one" and credential.used_at is None:
+            await self._behind.reached()
+            self._behind.opened.set()
+        return await super().save(credential, expected=expected)
+
+
+async def test_the_next_one_is_asked_for_while_the_answer_before_is_saved(
+    managing: Callable[..., TokenManager],
+    clock: Clock,
+    server: Server,
+    store: SealedStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With one place for both: only who waits for an answer has one."""
+    monkeypatch.setattr(hosts, "AT_ONCE", 1)
+    for profile in ("one", "two"):
+        await store.save(credential_at(server.url, profile), expected=0)
+    first, second = (Gate(document(token_answer(number))) for number in (1, 2))
+    server.on(TOKEN, first, second)
+    clock.now = EXPIRED
+    slow = Slow(store, second)
+    async with managing(store=slow) as manager, anyio.create_task_group() as tasks:
+        tasks.start_soon(manager.get, "one")
+        await first.reached()
+        tasks.start_soon(manager.get, "two")
+        first.opened.set()
+    saved = [await store.read(profile) for profile in ("one", "two")]
+    assert [access_of(each) for each in saved if each] == ["access-made-up-1", "access-made-up-2"]
 
 
 @pytest.mark.parametrize(("files", "renewals"), [(256, 64), (1024, 200), (3, 1), (-1, 200)])

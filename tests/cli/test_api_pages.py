@@ -146,6 +146,78 @@ def test_pages_are_scrubbed_one_and_all(console: Console, server: Server) -> Non
     assert console.traces_of(ACCESS) == []
 
 
+def body(text: str) -> Any:
+    """Return an answer whose body is `text` as it is."""
+    sent = text.encode()
+    return raw(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(sent), sent))
+
+
+def test_a_page_of_plain_ascii_is_in_the_document_as_it_came(
+    console: Console, server: Server
+) -> None:
+    """To parse it would change its numbers."""
+    console.sign_in_at(server.url)
+    pages(server, body(' [1.10,"a\\nb"]\r\n'))
+
+    shown = console.twg("api", "atlassian", "/x", "--paginate", "-o", "json")
+
+    assert ',\n[1.10,"a\\nb"]\n' in shown.out
+
+
+UNLIKE = {
+    "a name in escapes": (r'{"pa\u0073sword": ["crumb"]}', {"password": "‹redacted:password›"}),
+    "a name far from its value": ('{"cookie"  :\n{"b": 1}}', {"cookie": "‹redacted:cookie›"}),
+    "a value in escapes": (
+        json.dumps({"a": ACCESS}).replace("s", r"\u0073"),
+        {"a": "‹redacted:access-token›"},
+    ),
+    "a name below lists": ('[[{"api_key":[1]}]]', [[{"api_key": "‹redacted:api-key›"}]]),
+}
+
+
+@pytest.mark.parametrize("name", UNLIKE)
+def test_a_page_that_is_written_unlike_ours_is_scrubbed_as_ours(
+    console: Console, server: Server, name: str
+) -> None:
+    text, expected = UNLIKE[name]
+    console.sign_in_at(server.url)
+    pages(server, body(text))
+
+    shown = console.twg("api", "atlassian", "/x", "--paginate", "-o", "json")
+
+    assert shown.data[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('["\u202eü"]', r'["\u202e\u00fc"]'),
+        (r'["\u0041"]', '["A"]'),
+        (r'["\/"]', '["/"]'),
+        ("[\n1]", "[1]"),
+    ],
+)
+def test_a_page_that_could_draw_or_hide_something_is_written_anew(
+    console: Console, server: Server, text: str, expected: str
+) -> None:
+    console.sign_in_at(server.url)
+    pages(server, body(text))
+
+    shown = console.twg("api", "atlassian", "/x", "--paginate", "-o", "json")
+
+    assert shown.out.endswith(f",\n{expected}\n  ]\n}}\n")
+
+
+def test_a_name_that_an_expression_gives_hides_too(console: Console, server: Server) -> None:
+    console.sign_in_at(server.url)
+    pages(server, document({"issues": [3]}))
+    words = ["--paginate", "-o", "json", "-q", "[{cookie: issues}]"]
+
+    data = console.twg("api", "atlassian", "/x", *words).data
+
+    assert data == [[{"cookie": "‹redacted:cookie›"}]] * 2
+
+
 def test_a_page_that_its_marks_would_break_is_hidden_whole(
     console: Console, server: Server
 ) -> None:

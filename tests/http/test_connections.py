@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import anyio
@@ -173,6 +174,29 @@ async def test_a_crowd_that_comes_again_finds_its_connections(
                 await happens(keeper.arrived)
                 keeper.gate.set()
         assert keeper.connections == crowd
+
+
+async def test_what_a_crowd_used_a_moment_ago_is_kept_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However often is looked meanwhile; a crowd comes in waves."""
+    monkeypatch.setattr(transport, "_LULL", 500.0)
+    crowd = IDLE_MOST + 5
+    keeper = Keeper(gate=anyio.Event(), expected=crowd, left_open=IDLE_MOST)
+    async with listening(keeper.serve) as port, Http(idle_seconds=1000) as http:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(crowd):
+                tasks.start_soon(post, http, port)
+            await happens(keeper.arrived)
+            keeper.gate.set()
+        kept = http._transport(f"http://127.0.0.1:{port}")
+        assert isinstance(kept, Connections)
+        (origin,) = kept._origins.values()
+
+        await kept._close_idle(time.monotonic())
+        assert len(origin.idle) == crowd
+        await kept._close_idle(time.monotonic() + 500)
+        assert len(origin.idle) == IDLE_MOST
 
 
 async def test_a_thousand_at_once_are_answered_on_a_bounded_number_of_connections() -> None:

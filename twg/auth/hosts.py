@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
 AT_ONCE: Final = 200
-"""How many renewals go to one host at once, at the most; each holds a connection and a lock."""
+"""How many renewals go to one host at once, at the most; each holds a connection and a lock.
+
+Half as many more may hold a lock: before they go, or while they are saved.
+"""
 _FILES_A_RENEWAL: Final = 4
-"""What each may have open at once: those two, and what it reads and writes; with room to spare."""
+"""What each may have open at once: those, and what it reads and writes; with room to spare."""
 
 _FIRST_REST: Final = 0.5
 _LONGEST_REST: Final = 60.0
@@ -55,7 +58,7 @@ class Host:
 
     @contextlib.asynccontextmanager
     async def place(self, *, insist: bool = False) -> AsyncIterator[None]:
-        """Hold one of the places to ask from, once the host has rested.
+        """Hold one of the places to ask from, once the host has rested; to be left once answered.
 
         Args:
             insist: A person asks: what failed before they did does not count.

@@ -80,7 +80,7 @@ class Renewer:
         self._ages = ages
         self._hosts = hosts
         self._sending: dict[str, str] = {}
-        self._turns: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+        self._turns: defaultdict[str, anyio.Lock] = defaultdict(_turn)
 
     @property
     def sending(self) -> Mapping[str, str]:
@@ -176,19 +176,23 @@ class Renewer:
     async def _send(self, credential: Credential, *, insist: bool) -> Credential:
         host = self._hosts.at(credential.provider.endpoints.token)
         doubtful = credential.used_at is not None
-        async with host.place(insist=insist):
+        async with contextlib.AsyncExitStack() as place:
+            await place.enter_async_context(host.place(insist=insist))
             await self._store.prove_replaceable()
             credential = await self._marked(credential)
-            first = await End.of(partial(self._exchange, host, credential, doubtful=doubtful))
+            exchange = partial(self._exchange, host, place, credential, doubtful=doubtful)
+            first = await End.of(exchange)
         if not isinstance(first.error, NetworkError):
             return first.result()
         doubtful = doubtful or first.error.sent
         if not host.is_soon_rested:
             return await self._ended(credential, first, doubtful=doubtful)
         # The answer may have been lost after the server had rotated: the same token, once more.
-        async with host.place():
+        async with contextlib.AsyncExitStack() as place:
+            await place.enter_async_context(host.place())
             await self._store.prove_replaceable()  # the disk may have filled meanwhile
-            second = await End.of(partial(self._exchange, host, credential, doubtful=doubtful))
+            exchange = partial(self._exchange, host, place, credential, doubtful=doubtful)
+            second = await End.of(exchange)
         return await self._ended(credential, second, doubtful=doubtful)
 
     async def _ended(
@@ -212,7 +216,14 @@ class Renewer:
                 _check_renewable(credential)
         return credential
 
-    async def _exchange(self, host: Host, credential: Credential, *, doubtful: bool) -> Credential:
+    async def _exchange(
+        self,
+        host: Host,
+        place: contextlib.AsyncExitStack,
+        credential: Credential,
+        *,
+        doubtful: bool,
+    ) -> Credential:
         spent = _refresh_token(credential)
         with anyio.CancelScope(shield=True), self._noted_as_sending(credential):
             # A token's life begins between the request and the answer: the earlier is the safe one.
@@ -223,6 +234,7 @@ class Renewer:
             except GrantRefused as error:
                 newest = await self._after_refusal(credential, error, doubtful=doubtful)
             else:
+                await place.aclose()  # the next one may be on its way while this one is saved
                 successor = Successor(spent=spent, tokens=_tokens(credential, answer, asked_at))
                 newest = await self._keeping.save(successor, credential)
                 self._ages.issued(answer.access, newest.profile, asked_at)
@@ -296,6 +308,11 @@ class Renewer:
                 host=urlsplit(credential.provider.issuer).netloc,
                 profile=credential.profile,
             )
+
+
+def _turn() -> anyio.Lock:
+    # A renewal waits often enough: where its turn has come, it need not let others go first.
+    return anyio.Lock(fast_acquire=True)
 
 
 def _check_renewable(credential: Credential) -> None:

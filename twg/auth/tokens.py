@@ -200,7 +200,8 @@ class TokenManager:
         """
         wanted = tuple(profiles)
         results: dict[str, Credential | TwgError] = {}
-        places = anyio.CapacityLimiter(at_once())
+        # While some wait for the host, others are read and saved.
+        places = anyio.Semaphore(at_once() + at_once() // 2, fast_acquire=True)
 
         async def one(profile: str) -> None:
             async with places:

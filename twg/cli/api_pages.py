@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _IN_MEMORY: Final = 4 * 1024 * 1024
 _PART: Final = 256 * 1024
 _HIDDEN: Final = "‹redacted:page›"
+_NESTING: Final = frozenset({dict, list})
+_PRINTABLE: Final = bytes(range(0x20, 0x7F))
 
 
 class Expression:
@@ -203,7 +205,7 @@ class Listed:
 
     def add(self, page: Page) -> None:
         """Put a page aside."""
-        text = _clean(page.data(self._manner), self._scrubber)
+        text = _clean(page, self._manner, self._scrubber)
         self._spool.write(self._before + text.encode())
         self._before = b",\n"
 
@@ -272,15 +274,16 @@ def _compact(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _clean(value: Any, scrubber: Scrubber) -> str:
-    """Return a value as JSON without its secrets.
+def _clean(page: Page, manner: Manner, scrubber: Scrubber) -> str:
+    """Return a page as JSON without its secrets.
 
     As `Output.result` does it, but that takes ten times longer: so it is done only where the text
     shows a secret, or a name that would hide what stands under it.
     """
-    text = json.dumps(value)
-    names = {part.rpartition('"')[2] for part in text.split('": ')}
-    if not any(map(_hides, names)) and scrubber.text(text) == text:
+    value = page.data(manner)
+    text = _as_it_came(page) if value is page.value else None
+    text = json.dumps(value) if text is None else text
+    if not any(map(_hides, _names_in(value))) and scrubber.text(text) == text:
         return text
     clean = scrubber.text(json.dumps(scrubber.data(value)))
     try:
@@ -289,6 +292,33 @@ def _clean(value: Any, scrubber: Scrubber) -> str:
         # A mark has taken the place of what holds the page together.
         return json.dumps(_HIDDEN)
     return clean
+
+
+def _as_it_came(page: Page) -> str | None:
+    """Return a page's own text if it is as good as written anew; None if it is not."""
+    body = page.answer.body.strip()
+    # Beyond printable ASCII it would draw on a terminal; an escape for what needs none may hide
+    # something.
+    if not page.is_json or body.translate(None, _PRINTABLE):
+        return None
+    escaped = b"\\" in body and (b"\\u" in body or b"\\/" in body)
+    return None if escaped else body.decode("ascii")
+
+
+def _names_in(value: Any) -> set[str]:
+    """Return the names of all members, at any depth."""
+    names: set[str] = set()
+    level = [value]
+    while level:
+        names.update(*(outer for outer in level if isinstance(outer, dict)))
+        level = [
+            inner
+            for outer in level
+            if type(outer) in _NESTING
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if type(inner) in _NESTING  # exact, and so quick: neither JSON nor JMESPath has others
+        ]
+    return names
 
 
 @cache

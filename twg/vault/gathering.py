@@ -10,7 +10,9 @@ Many who are answered at once ask again one after the other. Dear work had bette
 first of them: it waits as long as each turn of their event loop brings more, so that one round has
 them all.
 
-The queue belongs to no event loop, so tasks of several loops share it. Cancelled while still in
+The answers of a round go out together, one call for each event loop that waits for any: to wake it
+for each would take turns with the very tasks that it woke. The queue belongs to no event loop, so
+tasks of several loops share it. Cancelled while still in
 the queue, an errand leaves; once begun, it is finished, whoever waits.
 """
 
@@ -21,13 +23,13 @@ import contextlib
 import os
 import threading
 import time
-from concurrent.futures import Future
+from collections import defaultdict
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 W = TypeVar("W")
 
@@ -41,42 +43,58 @@ class Errand(Generic[W]):
 
     Args:
         work: What to do, as the gathering's worker understands it.
+
+    Attributes:
+        loop: The event loop of who asked.
+        left: Whether who asked was cancelled before it was begun.
     """
 
     def __init__(self, work: W) -> None:
         self.work = work
-        self._loop = asyncio.get_running_loop()
-        self._answer: Future[Any] = Future()
-
-    @property
-    def left(self) -> bool:
-        """Whether who asked was cancelled before it was begun."""
-        return self._answer.cancelled()
+        self.loop = asyncio.get_running_loop()
+        self.left = False
+        self._waiter: asyncio.Future[Any] = self.loop.create_future()
+        self._end: Callable[[], None] | None = None
+        # Of who begins it and who leaves, in two threads, one finds it there to take away.
+        self._waits = [True]
 
     def await_turn(self) -> None:
         """Wait a moment and until who asks in the same event loop had a turn, if it takes turns."""
         time.sleep(_MOMENT)
         turned = threading.Event()
         with contextlib.suppress(RuntimeError):  # it is closed
-            self._loop.call_soon_threadsafe(turned.set)
+            self.loop.call_soon_threadsafe(turned.set)
             turned.wait(_LONGEST_TURN)
 
     def begin(self) -> bool:
         """Begin it, unless who asked has left: from here on it is done to the end."""
-        return self._answer.set_running_or_notify_cancel()
+        try:
+            return self._waits.pop()
+        except IndexError:
+            return False
 
     def answer(self, result: Any) -> None:
-        """Give its result to who asked."""
-        self._answer.set_result(result)
+        """Give its result to who asked, once the round is done."""
+        self._end = partial(self._waiter.set_result, result)
 
     def fail(self, error: BaseException) -> None:
         """Raise `error` where it was asked for, unless there is an answer already."""
-        if not self._answer.done() and (self._answer.running() or self.begin()):
-            self._answer.set_exception(error)
+        self.begin()
+        if self._end is None and not self.left:
+            self._end = partial(self._waiter.set_exception, error)
+
+    def hand_over(self) -> None:
+        """Give who asked what it came to, if they wait for it still; in their event loop."""
+        if self._end is not None and not self._waiter.done():
+            self._end()
 
     async def outcome(self) -> Any:
-        """Wait for the answer in whatever event loop this is."""
-        return await asyncio.wrap_future(self._answer)
+        """Wait for the answer, in the event loop of who asked."""
+        try:
+            return await self._waiter
+        except asyncio.CancelledError:
+            self.left = self.begin()
+            raise
 
 
 class Gathering(Generic[W]):
@@ -123,6 +141,7 @@ class Gathering(Generic[W]):
             while errands := queue.take():
                 for each in errands:
                     each.fail(error)
+                _hand_over(errands)
 
     def _run(self, queue: _Queue[W]) -> None:
         while errands := self._next(queue):
@@ -131,6 +150,7 @@ class Gathering(Generic[W]):
             except BaseException as error:  # noqa: BLE001 - whatever it is, who asked gets it
                 for each in errands:
                     each.fail(error)
+            _hand_over(errands)
 
     def _next(self, queue: _Queue[W]) -> list[Errand[W]]:
         if self._patient:
@@ -170,3 +190,18 @@ class _Queue(Generic[W]):
             taken, self._waiting = self._waiting, []
             self._worked = bool(taken)
         return taken
+
+
+def _hand_over(errands: Iterable[Errand[W]]) -> None:
+    """Have each event loop give its tasks their answers."""
+    of_loops: defaultdict[asyncio.AbstractEventLoop, list[Errand[W]]] = defaultdict(list)
+    for each in errands:
+        of_loops[each.loop].append(each)
+    for loop, theirs in of_loops.items():
+        with contextlib.suppress(RuntimeError):  # it is closed
+            loop.call_soon_threadsafe(_hand_over_here, theirs)
+
+
+def _hand_over_here(errands: Iterable[Errand[W]]) -> None:
+    for each in errands:
+        each.hand_over()
