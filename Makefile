@@ -10,6 +10,7 @@
 #   make reference  the reference of the audit record, out of its catalogues
 #   make map     draw which part of the code imports which, out of its imports
 #   make dependencies  the table of what is depended on, of pyproject.toml and what is installed
+#   make man     the manual pages, out of the commands and the README's tables
 #   make picture record the session that the README shows
 #   make lock    pin the newest versions that pyproject.toml allows
 
@@ -22,7 +23,7 @@ INSTALLED := .venv/.installed
 RIG_INSTALLED := $(RIG)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench kill-matrix model soak reference map dependencies picture catalogue lock clean
+.PHONY: help demo test check bench kill-matrix model soak reference map man dependencies picture catalogue lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -63,6 +64,9 @@ map: $(INSTALLED)
 
 dependencies: $(INSTALLED)
 	.venv/bin/python -m tests.docs.dependencies
+
+man: $(INSTALLED)
+	.venv/bin/python -m tests.docs.man_pages
 
 # Needs bash, gnome-keyring and dbus besides.
 picture: $(INSTALLED)

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 
-FOUNDATION = {"guard", "twg", "twg.doors", "twg.errors", "twg.events"}
-"""What anything in twg may import: the guard, the version, doors, errors, what is recorded."""
+FOUNDATION = {"guard", "twg", "twg.errors", "twg.events"}
+"""What anything in twg may import: the guard, the version, errors, what is recorded."""
 
 MAY_IMPORT = {
     "guard": {"guard"},
-    "twg": set(),
-    "twg.doors": set(),
+    # The door for programs: what it offers, it imports when that is asked for.
+    "twg": FOUNDATION | {"twg.auth", "twg.http", "twg.vault"},
     "twg.errors": {"guard"},
     "twg.schemas": FOUNDATION,
     "twg.events": {"guard"},
@@ -197,6 +197,20 @@ def test_imports_go_one_way_only() -> None:
     ]
 
     assert breaches == []
+
+
+def test_only_programs_go_by_the_front_door() -> None:
+    """Of `twg` itself twg imports its version: for the rest there would be a way around."""
+    taken = {
+        alias.name
+        for path in sources()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ImportFrom) and node.module == "twg"
+        for alias in node.names
+        if not _is_module(f"twg.{alias.name}")
+    }
+
+    assert taken == {"__version__"}
 
 
 def test_every_part_is_in_the_table() -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PICTURE = ROOT / "docs" / "architecture.svg"
 NOT_DRAWN = {"twg", "twg.__main__"}
-"""The version, and what `python -m twg` starts."""
+"""The version and what is promised to programs, and what `python -m twg` starts."""
 
 COMMANDS = "twg.cli"
 UNIT, ROW, HEIGHT, LEFT, TOP = 68, 74, 34, 20, 108
@@ -51,9 +51,8 @@ PLACES = {
     "twg.http": Place(5.4, 11.9, 3),
     "twg.transport": Place(5.4, 8.5, 4),
     "twg.trust": Place(8.7, 11.9, 4),
-    "twg.errors": Place(0, 3.8, 5.6),
-    "twg.events": Place(4.1, 7.9, 5.6),
-    "twg.doors": Place(8.2, 12, 5.6),
+    "twg.errors": Place(0, 5.85, 5.6),
+    "twg.events": Place(6.15, 12, 5.6),
     "guard": Place(0, 12, 6.6),
 }
 """Laid out so that each arrow can be a straight line downwards, past all other parts."""

@@ -59,7 +59,9 @@ def shown_code() -> list[str]:
 def shown_commands() -> list[str]:
     """Return every command line of twg in the documents, each once."""
     lines = (code.removeprefix("$ ") for code in shown_code())
-    return sorted({line for line in lines if re.match(r"(?:\S*/)?twg(?: |$)", line)})
+    # But for the map's arrows, whose first part is named like the command.
+    shown = {line for line in lines if re.match(r"(?:\S*/)?twg(?: |$)", line)}
+    return sorted(line for line in shown if "→" not in line)
 
 
 def own_options(command: click.Command) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import sys
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.admin_parts import made_key
-from tests.docs.markdown import code_in, read
+from tests.docs.markdown import ROOT, code_in, read
 from tests.roads.test_bitbucket import made as made_token
 from tests.roads.traveller import traveller
 from tests.sandbox.running import running_sandbox
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tests.roads.traveller import Traveller
     from tests.sandbox.running import SandboxHandle
 
-WALKS = ("docs/sign-in.md", "docs/bitbucket.md", "docs/admin.md")
+WALKS = ("docs/sign-in.md", "docs/bitbucket.md", "docs/admin.md", "docs/container.md")
 BROWSER = """\
 import sys, urllib.request
 urllib.request.urlopen(sys.argv[1], timeout=30).read()
@@ -76,6 +77,20 @@ async def answer(sandbox: SandboxHandle, question: str, words: list[str]) -> str
     if question == TOKEN and "setup" in words:
         return await made_token(sandbox, *COMMON_SCOPES)
     return ALICE.email if question == EMAIL else ""
+
+
+def test_the_containers_volumes_are_where_twg_keeps_its_files() -> None:
+    """Were one elsewhere, a sign-in would be gone with the container."""
+    made = (ROOT / "Containerfile").read_text()
+    (volumes,) = re.findall(r"^VOLUME (.+)$", made, re.MULTILINE)
+    kept = [*re.findall(r"TWG_(?:CONFIG|STATE)_DIR=(\S+)", made)]
+    assert json.loads(volumes) == kept
+    told = [line for block in read("docs/container.md").blocks() for line in block.splitlines()]
+    mounted = [re.findall(r"-v [\w-]+:(\S+)", line) for line in told if " -v " in line]
+    assert mounted == [kept] * 3
+    (user,) = re.findall(r"^USER (.+)$", made, re.MULTILINE)
+    assert user != "root"
+    assert f"-o {user}" in made
 
 
 def test_what_to_set_up_at_atlassian_is_what_twg_asks_for() -> None:

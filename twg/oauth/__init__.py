@@ -10,7 +10,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from twg.doors import door
+from guard.doors import door
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
