@@ -40,7 +40,8 @@ class Call:
     Attributes:
         name: The call.
         number: Which call of that name it is in its thread, from 1.
-        place: Which of all recorded calls of the process it is, from 1.
+        place: Which of the recorded calls of the process it is, from 1, those on UNIX sockets left
+            out: see `killer`.
         first: No other thread had made as many of that name before, so strace can pick it out.
         what: The call on what, in words that are the same in every run.
         changes: It succeeded, and left something on the disk or the wire.
@@ -67,9 +68,14 @@ async def strace(process: int, record: Path, *options: str) -> AsyncIterator[Non
 
 
 @asynccontextmanager
-async def kill_at(process: int, place: int) -> AsyncIterator[None]:
-    """Look at a process from inside the context, and end it at the call of that place."""
-    async with _tracer([sys.executable, "-m", "tests.refresh.killer", str(process), str(place)]):
+async def kill_at(process: int, place: int, *, every: bool = False) -> AsyncIterator[None]:
+    """Look at a process from inside the context, and end it at the call of that place.
+
+    With `every`, calls on UNIX sockets are counted too, unlike in `Call.place`.
+    """
+    more = ["all"] if every else []
+    argv = [sys.executable, "-m", "tests.refresh.killer", str(process), str(place), *more]
+    async with _tracer(argv):
         yield
 
 
@@ -100,8 +106,10 @@ def calls(record: Path, root: Path) -> list[Call]:
     counts: dict[tuple[int, str], int] = {}
     reached: set[tuple[str, int]] = set()
     found = []
-    for place, (thread, name, rest) in enumerate(_whole_lines(record.read_text()), start=1):
+    place = 0
+    for thread, name, rest in _whole_lines(record.read_text()):
         number = counts[thread, name] = counts.get((thread, name), 0) + 1
+        place += "<UNIX" not in rest
         if str(root) in rest or "<TCP:" in rest:
             what = f"{name} {_what(rest, root)}"
             changes = _changes(name, rest)

@@ -374,9 +374,11 @@ class Movers:
         await self.tell("go")
         return await self.ended()
 
-    async def killed_at(self, number: int, root: Path, place: str, ring: str) -> int:
+    async def killed_at(
+        self, number: int, root: Path, place: str, ring: str, *, every: bool = False
+    ) -> int:
         """Move, and be killed before that system call of those that count; return the status."""
-        async with kill_at(await self.ready(root, place, ring), number):
+        async with kill_at(await self.ready(root, place, ring), number, every=every):
             await self.tell("go")
             return await self.ended()
 
@@ -468,7 +470,7 @@ async def test_a_move_at_a_real_key_ring_killed_now_and_then_leaves_no_key_in_it
                 await mover.move(tmp_path, other, REAL)
                 store = movable_store(tmp_path, custody_of(Ear()), REAL)
                 before = before or opened(await store.read_all())
-                status = await company.killed_at(number, tmp_path, place, REAL)
+                status = await company.killed_at(number, tmp_path, place, REAL, every=True)
                 again = movable_store(tmp_path, custody_of(Ear()), REAL)
                 assert opened(await again.read_all()) == before
                 await mover.move(tmp_path, place, REAL)
