@@ -155,6 +155,17 @@ def prove_replaceable(path: Path, size: int) -> None:
         raise FileUnwritable(path, _words(error)) from error
 
 
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write all of `data` to an open file, pipe or terminal, however little it takes at once.
+
+    Raises:
+        OSError: It takes no more; a part of it may have been written.
+    """
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
 def remove_private(path: Path) -> bool:
     """Remove `path` durably; return False if it was not there.
 
@@ -254,9 +265,7 @@ def _temporary_beside(path: Path, data: bytes) -> Iterator[Path]:
     temporary, descriptor = _new_beside(path)
     try:
         with os.fdopen(descriptor, "wb", buffering=0) as file:
-            view = memoryview(data)
-            while view:
-                view = view[file.write(view) :]
+            write_all(descriptor, data)
             os.fsync(descriptor)
             if not _POSIX:  # Windows renames no file that is open
                 file.close()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from guard.errors import TerminalRequired
+from guard.files import write_all
 
 if sys.platform != "win32":
     import termios
@@ -50,10 +51,8 @@ class ControllingTerminal:
 
     def write(self, text: str) -> None:
         """Write `text`; a terminal that is gone is noticed by `read`."""
-        rest = text.encode(errors="replace")
         with contextlib.suppress(OSError):
-            while rest:
-                rest = rest[os.write(self.sink, rest) :]
+            write_all(self.sink, text.encode(errors="replace"))
 
     async def read(self) -> bytes:
         """Return what was typed since; ``b""`` if the terminal is gone.

@@ -37,7 +37,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,6 +146,11 @@ class AuthRequired(AuthError):
     """Nobody has signed in on this profile."""
 
     code = Code.AUTH_REQUIRED
+
+    @classmethod
+    def nobody(cls, profile: str) -> Self:
+        """Return the error for a profile without a sign-in."""
+        return cls(profile, f"nobody is signed in on the profile {profile!r}")
 
 
 class AuthExpired(AuthError):

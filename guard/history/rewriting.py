@@ -18,7 +18,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from guard.files import sync_directory, temporary_name, temporary_of
+from guard.files import sync_directory, temporary_name, temporary_of, write_all
 from guard.history.quiet import Others, others_of
 
 if TYPE_CHECKING:
@@ -247,9 +247,7 @@ def _copy(source: int, to: int, start: int, end: int) -> None:
         if not piece:
             raise OSError(0, _SHORTER)
         start += len(piece)
-        view = memoryview(piece)
-        while view:
-            view = view[os.write(to, view) :]
+        write_all(to, piece)
 
 
 def _overwrite(path: Path) -> None:

@@ -21,10 +21,11 @@ import anyio
 
 from guard.errors import GuardError
 from twg import events
-from twg.auth.safekeeping import Successor, nobody, same
+from twg.auth.safekeeping import Successor, same
 from twg.auth.tasks import End, first_of
 from twg.errors import (
     AuthExpired,
+    AuthRequired,
     AuthRevoked,
     Busy,
     GrantRefused,
@@ -268,7 +269,7 @@ class Renewer:
             raise error
         found = await self._store.read(credential.profile)
         if found is None:
-            raise nobody(credential.profile) from error
+            raise AuthRequired.nobody(credential.profile) from error
         if not same(found.tokens.refresh, credential.tokens.refresh):
             return found
         refused = self._refused(found, error, doubtful=doubtful)

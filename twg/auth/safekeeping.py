@@ -82,7 +82,7 @@ class Safekeeping:
         credential = await self._store.read(profile)
         if credential is None:
             await self._forget(profile)
-            raise nobody(profile)
+            raise AuthRequired.nobody(profile)
         if profile not in self._kept:
             return credential
         return await self.save(self._kept[profile][0], credential)
@@ -164,7 +164,7 @@ class Safekeeping:
                 # lease for it: theirs stays, and so do the new tokens.
                 found = await self._store.read(credential.profile)
                 if found is None:
-                    raise nobody(credential.profile) from None
+                    raise AuthRequired.nobody(credential.profile) from None
                 credential = found
         return credential
 
@@ -172,11 +172,6 @@ class Safekeeping:
 def same(one: Secret | None, other: Secret | None) -> bool:
     """Tell whether both are there and hold the same value."""
     return one is not None and other is not None and one.same_as(other)
-
-
-def nobody(profile: str) -> AuthRequired:
-    """Return the error for a profile without a sign-in."""
-    return AuthRequired(profile, f"nobody is signed in on the profile {profile!r}")
 
 
 def _unwritable(error: TwgError | GuardError) -> StoreUnwritable:

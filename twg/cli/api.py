@@ -306,12 +306,11 @@ async def _pages(
 
 def _checked(wiring: Wiring, line: Line, call: Call, page: Page, manner: Manner) -> None:
     """Raise what an answer means that is none of success."""
-    answer = page.answer
-    if answer.status >= _FIRST_ERROR:
-        raise _error(wiring, line, call, answer, manner)
-    _tell_of_redirect(wiring, answer)
-    if call.service == _GRAPHQL and isinstance(page.value, dict) and page.value.get("errors"):
-        raise _error(wiring, line, call, answer, manner)
+    from twg.cli.api_errors import is_refusal  # noqa: PLC0415 - httpx behind it
+
+    _tell_of_redirect(wiring, page.answer)
+    if is_refusal(call, page):
+        raise _error(wiring, line, call, page.answer, manner)
 
 
 def _error(wiring: Wiring, line: Line, call: Call, answer: Response, manner: Manner) -> HttpError:

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from twg.cli.api_pages import Manner, Page
 from twg.errors import HttpError
-from twg.products.answers import FORBIDDEN, UNAUTHORIZED, own_words
+from twg.products.answers import FORBIDDEN, UNAUTHORIZED, host_of, own_words
+from twg.products.call import GRAPHQL
 
 if TYPE_CHECKING:
     from guard.scrub import Scrubber
     from twg.http import Response
+    from twg.products.call import Call
 
 _TOO_MANY_REQUESTS: Final = 429
 _FIRST_ERROR: Final = 400
 _LONGEST: Final = 300
+
+
+def is_refusal(call: Call, page: Page) -> bool:
+    """Tell whether an answer is none of success; GraphQL says so in its document."""
+    if page.answer.status >= _FIRST_ERROR:
+        return True
+    return (
+        call.service == GRAPHQL and isinstance(page.value, dict) and bool(page.value.get("errors"))
+    )
 
 
 def error_of(
@@ -39,7 +49,7 @@ def error_of(
         why = f"{why}; it says: {cut}" if why else cut
     return HttpError(
         answer.status,
-        urlsplit(answer.url).netloc,
+        host_of(answer),
         page.data(Manner(include=manner.include)),
         why=why,
         remediation=remedy,

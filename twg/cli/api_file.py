@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from anyio import to_thread
 
 from guard.errors import FileUnwritable
-from guard.files import FILE_MODE, sync_directory, temporary_name
+from guard.files import FILE_MODE, sync_directory, temporary_name, write_all
 from guard.stream import Redactor
 from twg.errors import UsageError
 
@@ -118,11 +118,9 @@ class OutputFile:
             raise self._unwritable(error) from error
 
     def _put(self, data: bytes) -> None:
-        rest = memoryview(data)
         self.size += len(data)
         try:
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+            write_all(self._descriptor, data)
         except OSError as error:
             raise self._unwritable(error) from error
 

@@ -21,6 +21,7 @@ from twg.cli.sign_ins import (
     needs_renewal,
     protection_in_words,
     state_of,
+    summary_of,
 )
 from twg.cli.storage import storage
 from twg.errors import (
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from twg.cli.live import LiveTable
     from twg.cli.wiring import Wiring
-    from twg.vault import Credential, CredentialSummary, Header
+    from twg.vault import Credential, CredentialSummary
 
 
 @command("status")
@@ -46,7 +47,7 @@ async def status(wiring: Wiring) -> None:
     Looks at this device only: nothing is sent and no secret is opened.
     """
     header = await known_now(wiring)
-    summary = _of(header, await wiring.profile())
+    summary = summary_of(header, await wiring.profile())
     now = time.time()
     rows = {
         "Profile": summary.profile + (" (active)" if header.active == summary.profile else ""),
@@ -94,7 +95,7 @@ async def site(wiring: Wiring, *, host: str | None) -> None:
     profile = await wiring.profile()
     if host is not None:
         await _set_site(wiring, profile, host)
-    summary = _of(await wiring.store.summaries(), profile)
+    summary = summary_of(await wiring.store.summaries(), profile)
     wiring.output.result(
         {"profile": profile, "site": summary.site, "sites": [s.host for s in summary.sites]},
         [f"{'*' if s.host == summary.site else ' '} {s.host}" for s in summary.sites]
@@ -203,22 +204,8 @@ def _tell_renewed(
 async def _set_site(wiring: Wiring, profile: str, host: str) -> None:
     credential = await wiring.store.read(profile)
     if credential is None:
-        raise _nobody(profile)
+        raise AuthRequired.nobody(profile)
     await wiring.store.save(at_site(credential, host), expected=credential.generation)
-
-
-def _of(header: Header, profile: str) -> CredentialSummary:
-    if profile in header.bitbucket and profile not in header.profiles:
-        raise AuthRequired(
-            profile, f"the profile {profile!r} has a Bitbucket token, but no sign-in"
-        )
-    if profile not in header.profiles:
-        raise _nobody(profile)
-    return header.profiles[profile]
-
-
-def _nobody(profile: str) -> AuthRequired:
-    return AuthRequired(profile, f"nobody is signed in on the profile {profile!r}")
 
 
 def _who(summary: CredentialSummary) -> str:

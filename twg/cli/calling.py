@@ -13,6 +13,7 @@ from twg.auth.hosts import rest_after
 from twg.errors import AuthExpired, NetworkError, UsageError
 from twg.http import Stream
 from twg.products import admin, atlassian, bitbucket
+from twg.products.answers import UNAUTHORIZED
 from twg.products.call import check_query
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from twg.products.call import Call
     from twg.vault import AdminKey, BitbucketToken, Credential
 
-_UNAUTHORIZED: Final = 401
 _TRANSIENT: Final = frozenset({429, 500, 502, 503, 504})
 _TRIES: Final = 3
 _LONGEST_WAIT: Final = 60.0
@@ -151,7 +151,7 @@ class Line:
                     **await self.service.login(),
                 )
             )
-            if answer.status == _UNAUTHORIZED:
+            if answer.status == UNAUTHORIZED:
                 whole = await answer.whole(_LARGEST_REFUSAL)
                 return 0.0 if await self.service.refused(call, whole) else _replayed(whole)
             wait = _wait_for(answer, tries) if again else None

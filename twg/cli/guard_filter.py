@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 
+from guard.files import write_all
 from guard.scrub import Scrubber
 from guard.stream import Redactor
 from twg.cli.command import command
@@ -86,10 +87,8 @@ def _is_ready(source: int) -> bool:
 
 
 def _write(sink: int, data: bytes) -> None:
-    rest = memoryview(data)
     try:
-        while rest:
-            rest = rest[os.write(sink, rest) :]
+        write_all(sink, data)
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -8,17 +8,18 @@ from urllib.parse import urlencode
 
 from jsonschema import Draft202012Validator
 
-from twg.cli.api_errors import error_of
+from twg.cli.api_errors import error_of, is_refusal
 from twg.cli.api_pages import Manner, Page
 from twg.cli.calling import line_to
 from twg.cli.failure import failure_of
-from twg.cli.sign_ins import as_data, known_now
-from twg.errors import AuthRequired, PolicyDenied, UsageError
+from twg.cli.sign_ins import as_data, known_now, summary_of
+from twg.errors import PolicyDenied, UsageError
 from twg.mcp.server import Answer
 from twg.mcp.toolbox import TOOLS
 from twg.policy import Access, classify
 from twg.products import atlassian
 from twg.products.call import GRAPHQL, GRAPHQL_PATH, Call
+from twg.products.paging import items_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 _LARGEST: Final = 4 << 20
 """More than this no model reads."""
 
-_FIRST_ERROR: Final = 400
 _FIELDS: Final = ("summary", "status", "issuetype", "assignee", "project", "updated")
 _LIMIT: Final = 25
 _WHOLE: Final = Manner()
@@ -102,10 +102,7 @@ class Desk:
 
     async def _status(self) -> dict[str, Any]:
         header = await known_now(self._wiring)
-        profile = await self._wiring.profile()
-        summary = header.profiles.get(profile)
-        if summary is None:
-            raise AuthRequired(profile, f"nobody is signed in on the profile {profile!r}")
+        summary = summary_of(header, await self._wiring.profile())
         return as_data(header, summary, self._wiring)
 
     async def _who(self) -> dict[str, Any]:
@@ -116,13 +113,11 @@ class Desk:
         async with line_to(self._wiring, call.service, call.site) as line:
             call = line.settled(call, [])
             page = Page.of(await line.fetch(call, _LARGEST))
+            if is_refusal(call, page):
+                meaning = line.service.meaning(call, page.answer)
+                raise error_of(page.answer, meaning, _WHOLE, self._wiring.scrubber)
             why = line.service.why_empty(call)
-            answer = page.answer
-            listed = call.service == GRAPHQL and isinstance(page.value, dict)
-            if answer.status >= _FIRST_ERROR or (listed and page.value.get("errors")):
-                meaning = line.service.meaning(call, answer)
-                raise error_of(answer, meaning, _WHOLE, self._wiring.scrubber)
-            if why and _is_empty(page.value):
+            if why and items_of(page.value) == []:
                 notes.append(why)
             return page.data(_WHOLE)
 
@@ -196,9 +191,3 @@ def _words(name: str, value: Any) -> Iterator[tuple[str, str]]:
             # A name and its value are looked at together too: some are secrets by their name.
             yield name, f"{key}={one}" if isinstance(one, str) else key
             yield from _words(name, one)
-
-
-def _is_empty(value: Any) -> bool:
-    from twg.products.paging import items_of  # noqa: PLC0415 - only for this
-
-    return items_of(value) == []

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from twg.cli.moments import day, duration, moment, stamp
+from twg.errors import AuthRequired
 
 if TYPE_CHECKING:
     from twg.cli.wiring import Wiring
@@ -29,6 +30,21 @@ async def known_now(wiring: Wiring) -> Header:
     uptime, wall = this_uptime(), time.time()
     told = {name: uptime.dated(one, wall) for name, one in header.profiles.items()}
     return replace(header, profiles=told)
+
+
+def summary_of(header: Header, profile: str) -> CredentialSummary:
+    """Return what is told of a profile's sign-in.
+
+    Raises:
+        AuthRequired: There is none.
+    """
+    if profile in header.bitbucket and profile not in header.profiles:
+        raise AuthRequired(
+            profile, f"the profile {profile!r} has a Bitbucket token, but no sign-in"
+        )
+    if profile not in header.profiles:
+        raise AuthRequired.nobody(profile)
+    return header.profiles[profile]
 
 
 def at_site(credential: Credential, host: str) -> Credential:

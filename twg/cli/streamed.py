@@ -7,8 +7,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Any, TextIO
 
 from guard.stream import Redactor
-from twg.cli.output import Answer, give_up
-from twg.errors import OutputUnwritable
+from twg.cli.output import Answer, writing
 
 if TYPE_CHECKING:
     from guard.scrub import Scrubber
@@ -73,18 +72,13 @@ class Streamed:
             self._put(b"\n", final=True)
 
     def _put(self, data: bytes, *, final: bool = False) -> None:
-        try:
+        with writing(self._stdout):
             if self._bytes is not None:
                 self._bytes.write(data)
             else:
                 self._stdout.write(self._text(data, final=final))
             if final:
                 self._stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            give_up(self._stdout)
-            raise OutputUnwritable(error) from error
 
     def _text(self, data: bytes, *, final: bool) -> str:
         text = self._held + self._decoder.decode(data, final)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 from anyio import to_thread
 
+from guard.files import write_all
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
@@ -103,10 +105,8 @@ def _loaded(text: str) -> Any:
 
 
 def _written(descriptor: int, data: bytes) -> bool:
-    rest = memoryview(data)
     try:
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+        write_all(descriptor, data)
     except BrokenPipeError:
         return False
     return True

@@ -145,11 +145,11 @@ class SealedStore(FileStore[Header]):
 
         def change(opened: Opened) -> None:
             if not opened.generation_of(profile):
-                raise _nobody(profile)
+                raise AuthRequired.nobody(profile)
             opened.activate(profile)
 
         if not await self._file.exists():
-            raise _nobody(profile)
+            raise AuthRequired.nobody(profile)
         await self._file.change(change)
 
     async def save_provider(self, provider: Provider) -> None:
@@ -262,7 +262,3 @@ class SealedStore(FileStore[Header]):
             with at_the_edge(self._file.path):
                 await stack.enter_async_context(lock.held())
             yield
-
-
-def _nobody(profile: str) -> AuthRequired:
-    return AuthRequired(profile, f"nobody is signed in on the profile {profile!r}")
