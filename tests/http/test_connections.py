@@ -143,15 +143,20 @@ async def test_leaving_while_an_answer_is_awaited_keeps_nothing_of_it() -> None:
         await happens(keeper.closed)
 
 
+async def come(crowd: int, http: Http, port: int, keeper: Keeper) -> None:
+    """Send so many requests, answered once all of them are there."""
+    async with anyio.create_task_group() as tasks:
+        for _ in range(crowd):
+            tasks.start_soon(post, http, port)
+        await happens(keeper.arrived)
+        keeper.gate.set()
+
+
 async def test_after_a_crowd_a_few_connections_are_kept() -> None:
     crowd = IDLE_MOST + 5
     keeper = Keeper(gate=anyio.Event(), expected=crowd, left_open=IDLE_MOST)
     async with listening(keeper.serve) as port, Http(idle_seconds=1000) as http:
-        async with anyio.create_task_group() as tasks:
-            for _ in range(crowd):
-                tasks.start_soon(post, http, port)
-            await happens(keeper.arrived)
-            keeper.gate.set()
+        await come(crowd, http, port, keeper)
         await happens(keeper.closed)
         assert keeper.connections == crowd
         assert keeper.open == IDLE_MOST
@@ -168,11 +173,7 @@ async def test_a_crowd_that_comes_again_finds_its_connections(
         for _ in range(2):
             keeper.gate, keeper.arrived = anyio.Event(), anyio.Event()
             keeper.expected = len(keeper.received) + crowd
-            async with anyio.create_task_group() as tasks:
-                for _ in range(crowd):
-                    tasks.start_soon(post, http, port)
-                await happens(keeper.arrived)
-                keeper.gate.set()
+            await come(crowd, http, port, keeper)
         assert keeper.connections == crowd
 
 
@@ -184,11 +185,7 @@ async def test_what_a_crowd_used_a_moment_ago_is_kept_for_it(
     crowd = IDLE_MOST + 5
     keeper = Keeper(gate=anyio.Event(), expected=crowd, left_open=IDLE_MOST)
     async with listening(keeper.serve) as port, Http(idle_seconds=1000) as http:
-        async with anyio.create_task_group() as tasks:
-            for _ in range(crowd):
-                tasks.start_soon(post, http, port)
-            await happens(keeper.arrived)
-            keeper.gate.set()
+        await come(crowd, http, port, keeper)
         kept = http._transport(f"http://127.0.0.1:{port}")
         assert isinstance(kept, Connections)
         (origin,) = kept._origins.values()
